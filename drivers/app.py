@@ -1,0 +1,199 @@
+"""What every driver does around its algorithm: read options, resume, pack, hold the run directory, end with a status.
+
+Exit status: 0 converged, 1 an error, 2 wrong usage, 3 the chosen model stopped at max-iter, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drivers.packing.cache import Pack, default_cache_dir, pack
+from drivers.packing.sources import Source, find_sources
+from drivers.packing.text import TextOptions, delimiter_of
+from drivers.run import Run
+from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.runners import check_runner
+from jobs.errors import ScanError
+from jobs.records import readable
+
+# Options that say how to run and not what to compute: a resumed run may have others.
+FREE_OPTIONS = {
+    "mrjob_args", "runner", "quiet", "debug", "json", "no_report", "resume", "run_dir", "keep_passes", "cache_dir",
+    "cache_size",
+}  # fmt: skip
+OK, ERROR, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class UsageError(ScanError):
+    """An option that makes no sense with the others or with the data."""
+
+
+def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, body: Callable[[Any], int]) -> int:
+    """Parses, runs `body(options)`, and turns every way it can end into one message and an exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options = None
+    try:
+        options = parse(parser, argv)
+        check_runner(options.runner)
+        return body(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted" + _resume_hint(options), file=sys.stderr)
+        return INTERRUPTED
+    except ScanError as error:
+        if options is not None and options.debug:
+            traceback.print_exc()
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError) else ERROR
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ERROR
+    except OSError as error:
+        if options is not None and options.debug:
+            traceback.print_exc()
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"{parser.prog}: error: {error.strerror or error}{where}", file=sys.stderr)
+        return ERROR
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options; with --resume those of the run that is resumed.
+
+    :raises UsageError: --resume with another value of an option than the run began with
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_args(argv)
+    options.argv = argv
+    options.working_dir = os.getcwd()
+    if not options.resume:
+        return options
+    directory = os.path.abspath(options.resume)
+    if not os.path.exists(os.path.join(directory, OPTIONS)):
+        raise ScanError(f"{options.resume} is not the directory of a run: it has no {OPTIONS}")
+    saved = RunDirectory.open(directory)
+    before = saved.read_json(OPTIONS)
+    saved.close()
+    os.chdir(before["working_dir"])
+    began_with = parser.parse_args(before["argv"])
+    # argparse lets a later value win, so the run's own words come first.
+    resumed = parser.parse_args([*before["argv"], *argv_without_run_dir(argv)], argparse.Namespace(mrjob_args=[]))
+    if options.inputs and options.inputs != began_with.inputs:
+        raise UsageError(f"the run {options.resume} began with other inputs; start a new run for these")
+    resumed.inputs = began_with.inputs
+    for name, value in vars(began_with).items():
+        if name not in FREE_OPTIONS | {"inputs"} and getattr(resumed, name) != value:
+            raise UsageError(
+                f"the run {options.resume} began with --{name.replace('_', '-')} {value}, not {getattr(resumed, name)}; "
+                "a resumed run keeps its options, start a new run for others"
+            )
+    resumed.resume, resumed.run_dir = directory, None
+    resumed.argv, resumed.working_dir = before["argv"], before["working_dir"]
+    return resumed
+
+
+def argv_without_run_dir(argv: Sequence[str]) -> list[str]:
+    """A command line without --resume and --run-dir."""
+    kept: list[str] = []
+    skip = False
+    for word in argv:
+        if skip or word.startswith(("--resume=", "--run-dir=")):
+            skip = False
+        elif word in ("--resume", "--run-dir"):
+            skip = True
+        else:
+            kept.append(word)
+    return kept
+
+
+class Session:
+    """A driver's packed data and run directory. `say` prints a line for the user on stderr, unless --quiet."""
+
+    def __init__(self, options: argparse.Namespace, name: str, wanted: list[str] | None) -> None:
+        self.options, self.name = options, name
+        sources = find_sources(options.inputs)
+        self.text = text_options(options, sources)
+        self.directory = (
+            RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
+        )
+        options.begun_in = self.directory.path
+        if not options.resume:
+            self.directory.write_json(OPTIONS, {"argv": options.argv, "working_dir": options.working_dir})
+        self.pack = self._pack(sources, wanted)
+        self.run = Run(
+            self.directory, self.pack, options.runner, options.mrjob_args, options.keep_passes, self.say
+        )
+
+    def say(self, text: str) -> None:
+        """Tells the user something that is not the result."""
+        if not self.options.quiet:
+            print(text, file=sys.stderr)
+
+    def finish(self, model: dict[str, Any], print_result: Callable[..., None]) -> None:
+        """Writes the model and the report, and prints the result and where everything lies."""
+        self.directory.write_json(MODEL, {**model, "warnings": self.run.warnings})
+        report = None
+        if not self.options.no_report:
+            from drivers.report import write_report
+
+            report = write_report(self.directory, self.pack, self.run)
+        if self.options.json:
+            print(json.dumps(readable(model), allow_nan=False))
+        else:
+            print_result(model, self.run.warnings)
+        self.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
+        if report:
+            self.say(f"report  {os.path.relpath(report)}")
+        shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
+
+    def _pack(self, sources: list[Source], wanted: list[str] | None) -> Pack:
+        options = self.options
+        made = pack(sources, self.text, wanted, options.max_bad_rows, options.cache_dir, options.cache_size)
+        saved = self.directory.read_json(OPTIONS)
+        if saved.setdefault("fingerprint", made.manifest.fingerprint) != made.manifest.fingerprint:
+            raise ScanError(f"the data have changed since the run {self.directory.path} began; start a new run")
+        self.directory.write_json(OPTIONS, saved)
+        if made.rejects:
+            shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
+        size = sum(source.size for source in sources) / 1e6
+        how = "found packed" if made.was_cached else f"packed from {size:,.1f} MB"
+        self.say(f"{made.manifest.n_rows:,} rows x {len(made.manifest.columns)} columns {how}")
+        return made
+
+
+def text_options(options: argparse.Namespace, sources: list[Source]) -> TextOptions:
+    """How the inputs are read."""
+    columns = None if options.columns is None else tuple(options.columns)
+    if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
+        raise UsageError("--columns needs a different name for each column")
+    return TextOptions(columns, delimiter_of(sources[0], options.delimiter), tuple(options.missing_tokens))
+
+
+def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str:
+    """The file that a driver without input works on: the default of data_gen/gen_regression.py."""
+    from data_gen.gen_regression import generate
+
+    folder = os.path.join(cache_dir or default_cache_dir(), "demo")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    path = os.path.join(folder, "regression.csv")
+    if not os.path.exists(path):
+        say("no input given: generating 1,000,000 rows of y = x - 4 + noise, weight |1/x|")
+        generate(path)
+    return path
+
+
+def _resume_hint(options: argparse.Namespace | None) -> str:
+    directory = getattr(options, "begun_in", None)
+    if directory is None:
+        return ""
+    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(directory)]
+    return f"; go on with\n  {shlex.join(command)}"

@@ -1,0 +1,74 @@
+"""The model file: readable JSON that needs nothing but numpy to be used.
+
+    {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": [...], "target": "y", "weight": "w",
+     "parameters": {"coefficients": [...], "intercept": ...}, "inference": {...}, "design": {...}, "training": {...}}
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from jobs.errors import ScanError
+
+FORMAT, VERSION = "scanlearn-model", 1
+KINDS = ("wols",)
+
+
+def make_model(
+    kind: str, design: Any, parameters: dict[str, Any], inference: dict[str, Any], training: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of a model file."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "features": design.features,
+        "target": design.target,
+        "weight": design.weight,
+        "parameters": parameters,
+        "inference": inference,
+        "design": design.to_json(),
+        "training": training,
+    }
+
+
+def load_model(path: str) -> dict[str, Any]:
+    """Reads a model file.
+
+    :raises ScanError: a file that is no model, or one of an unknown version or kind
+    """
+    try:
+        with open(path, encoding="utf-8") as f:
+            model = json.load(f)
+    except OSError as error:
+        raise ScanError(f"the model {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ScanError(f"{path} is not a model file: it is not JSON") from None
+    if not isinstance(model, dict) or model.get("format") != FORMAT:
+        raise ScanError(f"{path} is not a {FORMAT} file")
+    if model.get("version") != VERSION:
+        raise ScanError(f"{path} has the version {model.get('version')!r}; this program reads version {VERSION}")
+    if model.get("kind") not in KINDS:
+        raise ScanError(f"{path} holds a model of the kind {model.get('kind')!r}; known are {', '.join(KINDS)}")
+    return model
+
+
+def predict(model: dict[str, Any], X: np.ndarray) -> np.ndarray:
+    """The predictions of a linear model for X (n, p), whose columns are model["features"]; shape (n,)."""
+    parameters = model["parameters"]
+    return X @ np.asarray(parameters["coefficients"], dtype=float) + float(parameters["intercept"])
+
+
+def to_sklearn(model: dict[str, Any]) -> Any:
+    """The fitted scikit-learn estimator with the model's parameters."""
+    from sklearn.linear_model import LinearRegression
+
+    estimator = LinearRegression()
+    estimator.coef_ = np.asarray(model["parameters"]["coefficients"], dtype=float)
+    estimator.intercept_ = float(model["parameters"]["intercept"])
+    estimator.n_features_in_ = len(model["features"])
+    estimator.feature_names_in_ = np.asarray(model["features"], dtype=object)
+    return estimator

@@ -1,0 +1,140 @@
+"""The command line that all drivers share: data, run, and every switch of mrjob with its own number of values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drivers.packing.cache import DEFAULT_CACHE_BYTES
+from jobs.text import MISSING_TOKENS
+
+# What a driver decides itself, and what mrjob runs a single task with.
+NOT_FORWARDED = {
+    "args", "help", "deprecated", "quiet", "output_dir", "step_output_dir", "cat_output", "run_combiner", "run_mapper",
+    "run_reducer", "run_spark", "step_num", "query", "blocks",
+}  # fmt: skip
+
+
+class Forward(argparse.Action):
+    """Keeps a switch of mrjob as `--switch=value`, to be given to every job of the run as it stands."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        given = [*getattr(namespace, self.dest), option_string]
+        if self.nargs != 0:
+            given[-1:] = [f"{option_string}={values}"] if option_string.startswith("--") else [option_string, values]
+        setattr(namespace, self.dest, given)
+        if option_string in ("-r", "--runner"):
+            namespace.runner = values
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default to each help text that has one to tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, []) or isinstance(action, Forward):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def build_parser(job: type, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the data, run and mrjob options; a driver adds its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=Formatter, allow_abbrev=False)
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="files, directories or patterns, read as one table")
+    data = parser.add_argument_group("data")
+    data.add_argument("--columns", type=names, help="the columns of files without a header line: y,x,w")
+    data.add_argument("--delimiter", type=delimiter, help="one character; Default: a tab for .tsv, else a comma")
+    data.add_argument(
+        "--missing-tokens", type=names, default=list(MISSING_TOKENS), metavar="TOKENS",
+        help="cells that count as missing, separated by commas",
+    )  # fmt: skip
+    data.add_argument(
+        "--missing", choices=("error", "drop"), default="error", help="rows with a missing cell in a column that is used"
+    )
+    data.add_argument(
+        "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N unreadable rows go to rejects.csv"
+    )
+    data.add_argument("--cache-dir", metavar="DIR", help="where packs are kept; Default: ~/.cache/scanlearn")
+    data.add_argument(
+        "--cache-size", type=natural, default=DEFAULT_CACHE_BYTES, metavar="BYTES", help="packs used longest ago go first"
+    )
+    run = parser.add_argument_group("run")
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--run-dir", metavar="DIR", help="the run's own new directory; Default: runs/<name>-<time>")
+    where.add_argument("--resume", metavar="DIR", help="go on with the run of this directory, with its options")
+    run.add_argument("--seed", type=natural, default=0, help="of every random choice")
+    run.add_argument("--keep-passes", type=natural, default=5, metavar="N", help="queries of the last N passes are kept")
+    run.add_argument("--no-report", action="store_true", help="write no report.html and no pictures")
+    run.add_argument("--json", action="store_true", help="print the model as JSON instead of a table")
+    run.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result")
+    run.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    _add_mrjob_switches(parser, job)
+    return parser
+
+
+def _add_mrjob_switches(parser: argparse.ArgumentParser, job: type) -> None:
+    group = parser.add_argument_group("mrjob", "every switch of mrjob's runners; see the documentation of mrjob")
+    parser.set_defaults(mrjob_args=[], runner=None)
+    for action in job(args=[]).arg_parser._actions:
+        if action.dest in NOT_FORWARDED or not action.option_strings:
+            continue
+        group.add_argument(
+            *action.option_strings, dest="mrjob_args", action=Forward, default=[], metavar=action.metavar,
+            nargs=action.nargs, help=_first_sentence(action.help) if action.dest in ("runner", "conf_paths") else argparse.SUPPRESS,
+        )  # fmt: skip
+
+
+def _first_sentence(text: str | None) -> str:
+    return (text or "").split(". ")[0].replace("%(default)s", "inline")
+
+
+def names(text: str) -> list[str]:
+    """An option's list of names separated by commas; blanks around them do not count."""
+    return [name.strip() for name in text.split(",")]
+
+
+def natural(text: str) -> int:
+    """A whole number that is not negative."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+natural.__name__ = "whole number"
+
+
+def positive(text: str) -> float:
+    """A finite number above zero."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return value
+
+
+positive.__name__ = "number"
+
+
+def list_of(convert: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """An option's list of values separated by commas."""
+
+    def convert_all(text: str) -> list[Any]:
+        return [convert(item) for item in text.split(",")]
+
+    convert_all.__name__ = f"list of {convert.__name__}"
+    return convert_all
+
+
+def delimiter(text: str) -> str:
+    """One character, or \\t for a tab."""
+    text = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(text) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    return text
+
+
+def unknown_runner(options: argparse.Namespace, known: Sequence[str]) -> str | None:
+    """What is wrong with -r, None when nothing is."""
+    if options.runner is None or options.runner in known:
+        return None
+    return f"-r {options.runner}: the runners are {', '.join(known)}"

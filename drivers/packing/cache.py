@@ -1,0 +1,146 @@
+"""Packs kept on disk, found again by what they were made of.
+
+A pack is a copy of the user's data: its folder has mode 0700. It is written under a temporary name and renamed when it is
+whole, so a killed packing leaves nothing that looks whole; what it leaves is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from drivers.packing.manifest import FORMAT_VERSION, Manifest
+from drivers.packing.pack import BLOCKS, INDEX, MANIFEST, REJECTS, SAMPLE, Progress, write_pack
+from drivers.packing.sources import Source
+from drivers.packing.text import TextOptions
+from jobs.errors import BadRecord, ScanError
+from jobs.kernels.sample import SampleStatistics
+
+DEFAULT_CACHE_BYTES = 20 << 30
+
+
+def default_cache_dir() -> str:
+    """$XDG_CACHE_HOME/scanlearn, or ~/.cache/scanlearn."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "scanlearn")
+
+
+@dataclass
+class Pack:
+    """A whole pack on disk."""
+
+    folder: str
+    manifest: Manifest
+    was_cached: bool
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    @property
+    def blocks(self) -> str:
+        return self.path(BLOCKS)
+
+    @property
+    def index(self) -> str:
+        return self.path(INDEX)
+
+    @property
+    def rejects(self) -> str | None:
+        """The file of rejected rows, None when there are none."""
+        return self.path(REJECTS) if self.manifest.n_rejected else None
+
+    def sample(self) -> SampleStatistics:
+        """The bottom-k sample of its rows."""
+        with open(self.path(SAMPLE), "rb") as f:
+            return SampleStatistics.from_line(f.read())
+
+
+def pack(
+    sources: list[Source],
+    options: TextOptions,
+    chosen: list[str] | None = None,
+    max_bad_rows: int = 0,
+    cache_dir: str | None = None,
+    cache_bytes: int = DEFAULT_CACHE_BYTES,
+    progress: Progress = lambda n_bytes: None,
+) -> Pack:
+    """The pack of these sources: from the cache where it is there, else made now.
+
+    :raises ScanError: input that cannot be packed; a cache folder that cannot be written
+    """
+    cache_dir = cache_dir or default_cache_dir()
+    folder = os.path.join(cache_dir, "packs", _key(sources, options, chosen))
+    try:
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+        with _lock(folder + ".lock"):
+            manifest = _read_manifest(folder)
+            # A pack made under a larger allowance of bad rows is not what this call asks for.
+            if manifest is not None and manifest.n_rejected <= max_bad_rows:
+                os.utime(folder)
+                return Pack(folder, manifest, True)
+            growing = folder + ".partial"
+            for path in (growing, folder):
+                shutil.rmtree(path, ignore_errors=True)
+            os.mkdir(growing, mode=0o700)
+            try:
+                manifest = write_pack(sources, options, chosen, max_bad_rows, growing, progress)
+                _same_as_before(sources)
+                os.rename(growing, folder)
+            except BaseException:
+                shutil.rmtree(growing, ignore_errors=True)
+                raise
+    except OSError as error:
+        raise ScanError(f"the cache folder {cache_dir} cannot be used ({error.strerror}); give another by --cache-dir") from None
+    _evict(os.path.dirname(folder), cache_bytes, keep=folder)
+    return Pack(folder, manifest, False)
+
+
+def _key(sources: list[Source], options: TextOptions, chosen: list[str] | None) -> str:
+    made_of = [FORMAT_VERSION, [dataclasses.astuple(source) for source in sources], dataclasses.astuple(options), chosen]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
+
+
+def _read_manifest(folder: str) -> Manifest | None:
+    try:
+        with open(os.path.join(folder, MANIFEST), "rb") as f:
+            return Manifest.from_line(f.read())
+    except (OSError, BadRecord):
+        return None
+
+
+def _same_as_before(sources: list[Source]) -> None:
+    for source in sources:
+        status = os.stat(source.path)
+        if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+            raise ScanError(f"{source.path} changed while it was being read; run again when it is complete")
+
+
+@contextmanager
+def _lock(path: str) -> Iterator[None]:
+    """Holds other processes off the same pack; the system lets go of the lock when a process dies."""
+    with open(path, "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def _evict(folder: str, limit: int, keep: str) -> None:
+    """Removes the packs used longest ago until the rest, but always `keep`, fit in `limit` bytes."""
+    packs = []
+    for entry in os.scandir(folder):
+        if entry.is_dir() and not entry.name.endswith(".partial"):
+            size = sum(inside.stat().st_size for inside in os.scandir(entry.path))
+            packs.append((entry.stat().st_mtime, size, entry.path))
+    total = sum(size for _, size, _ in packs)
+    for _, size, path in sorted(packs):
+        if total <= limit:
+            return
+        if path != keep:
+            shutil.rmtree(path, ignore_errors=True)
+            total -= size

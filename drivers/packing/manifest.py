@@ -1,0 +1,52 @@
+"""The manifest of a pack: what the blocks hold, and what the drivers know of the table without a pass."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobs.errors import ScanError
+from jobs.records import Record, array_field
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Manifest(Record):
+    """Columns, counts and first moments of a packed table; arrays have one entry a column.
+
+    `sources` hold path, size, mtime_ns, first_row and n_rows of each file; `fingerprint` is a checksum of all blocks.
+    """
+
+    format_version: int
+    columns: list[str]
+    delimiter: str
+    n_rows: int
+    n_rejected: int
+    n_blocks: int
+    block_rows: int
+    fingerprint: str
+    sources: list[dict]
+    means: np.ndarray = array_field("<f8", 1)
+    minima: np.ndarray = array_field("<f8", 1)
+    maxima: np.ndarray = array_field("<f8", 1)
+    n_missing: np.ndarray = array_field("<i8", 1)
+
+    def index(self, name: str) -> int:
+        """The place of a column.
+
+        :raises ScanError: an unknown column, with the closest name there is
+        """
+        if name in self.columns:
+            return self.columns.index(name)
+        close = difflib.get_close_matches(name, self.columns, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        shown = ", ".join(self.columns[:8]) + (", ..." if len(self.columns) > 8 else "")
+        raise ScanError(f"there is no column {name!r}{hint} The columns are {shown}".replace("? The", "? The", 1))
+
+    def mean(self, name: str) -> float:
+        """The mean of a column's present cells; 0 where there are none."""
+        value = float(self.means[self.index(name)])
+        return value if np.isfinite(value) else 0.0

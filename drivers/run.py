@@ -1,0 +1,191 @@
+"""A run: the passes of one driver over one pack, each in the ledger, each phase resumable.
+
+    run = Run.begin(options, "wols", job)
+    statistics = run.once("exact", MRWOLS, query, design)       one pass
+    fit = run.iterate("descent", MRWOLSGradient, ...)           one pass an iteration, one training loop
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import shlex
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from drivers.loop import Fit, iterate
+from drivers.packing.cache import Pack
+from drivers.run_directory import RunDirectory
+from drivers.runners import Runner, explain_failure, set_up
+from jobs.design import Design, RowCounts
+from jobs.errors import ScanError
+from jobs.kernels.contract import Statistics
+from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
+from jobs.records import Record
+
+
+class Run:
+    """See the module. `say(text)` tells the user a line; `warnings` gathers what the report must not leave out."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        pack: Pack,
+        runner_alias: str | None,
+        mrjob_args: list[str],
+        keep_passes: int = 5,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.directory, self.pack, self.say = directory, pack, say
+        self.keep_passes = keep_passes
+        self.alias = runner_alias or "inline"
+        self.mrjob_args = mrjob_args
+        self.n_passes = directory.checkpoint()["n_passes"]
+        self.counts = RowCounts()  # of the last pass
+        self.warnings: list[str] = []
+        self._runner: Runner | None = None
+        self._log = directory.file("run.log")
+        os.makedirs(directory.file("queries"), exist_ok=True)
+        if pack.manifest.n_rejected:
+            self.warnings.append(f"{pack.manifest.n_rejected} bad rows were left out; they are in rejects.csv")
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    def once(self, phase: str, job: type[MRScan], question: Record, design: Design) -> Any:
+        """A phase of one pass: its statistics, from the checkpoint when the pass has been made already."""
+        answer = self.directory.load_phase(phase, PassAnswer)
+        if answer is None:
+            answer = self._pass(job, question, design, {"phase": phase})
+            self.directory.save_phase(phase, answer, self.n_passes)
+        self.counts = answer.counts
+        return answer.statistics
+
+    def iterate(self, phase: str, job: type[MRScan], design: Design, state: Any, **loop_arguments: Any) -> Fit:
+        """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step."""
+
+        def step(state: Any) -> Statistics:
+            answer = self._pass(job, state.query(), design, {"phase": phase})
+            self.counts = answer.counts
+            return answer.statistics
+
+        return iterate(
+            step,
+            state=state,
+            resume=self.directory.load_phase(phase, Fit),
+            on_pass=lambda fit: self.directory.save_phase(phase, fit, self.n_passes),
+            **loop_arguments,
+        )
+
+    def scan(self, job: type[MRScan], question: Record, design: Design) -> Any:
+        """One pass: the merged statistics of all rows.
+
+        :raises ScanError: a job that failed, or one that did not see every row once
+        """
+        return self._pass(job, question, design, {}).statistics
+
+    # -- one pass ----------------------------------------------------------------------------------------------------
+
+    def _pass(self, job: type[MRScan], question: Record, design: Design, entry: dict[str, Any]) -> PassAnswer:
+        number = self.n_passes + 1
+        query = ScanQuery(question, design)
+        path = self.directory.file("queries", f"{number:04d}.query")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(query.to_line() + "\n")
+        if self._runner is None:
+            self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory)
+        arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
+        started = time.perf_counter()
+        answer = self._run_job(job, arguments)
+        seconds = time.perf_counter() - started
+        self._check(answer, design)
+        self.n_passes = number
+        script = os.path.join("jobs", os.path.basename(job.mr_job_script() or ""))
+        self.directory.append_pass(
+            {
+                "pass": number,
+                "job": job.__name__,
+                "runner": self.alias,
+                **entry,
+                "seconds": round(seconds, 4),
+                "task_seconds": round(answer.task_seconds, 4),
+                "rows_in": answer.counts.read + self.pack.manifest.n_rejected,
+                "rows_used": answer.counts.used,
+                "rows_rejected": answer.counts.rejected + self.pack.manifest.n_rejected,
+                "rows_missing": answer.counts.missing,
+                "n_blocks": answer.n_blocks,
+                "n_tasks": answer.n_tasks,
+                "bytes": _pass_bytes(self.pack, design),
+                "query_md5": query.md5(),
+                "statistics_md5": answer.statistics.md5(),
+                "environments": [[environment.to_json(), n] for environment, n in answer.environments],
+                "command": shlex.join(["python", script, *arguments]),
+            }
+        )
+        self._forget_old_queries(number)
+        return answer
+
+    def _run_job(self, job: type[MRScan], arguments: list[str]) -> PassAnswer:
+        log_start = os.path.getsize(self._log) if os.path.exists(self._log) else 0
+        with _logged(self._log, "-v" in arguments or "--verbose" in arguments):
+            try:
+                with job(args=arguments).make_runner() as runner:
+                    runner.run()
+                    lines = b"".join(runner.cat_output()).split(b"\n")
+            except ScanError:
+                raise  # the inline runner raises the task's own error
+            except Exception as error:
+                logging.getLogger("mrjob").error(traceback.format_exc())
+                with open(self._log, encoding="utf-8", errors="replace") as f:
+                    f.seek(log_start)
+                    message = explain_failure(error, self.alias, f.read(), self._log)
+                raise ScanError(message) from error
+        answers = [line for line in lines if line.strip()]
+        if len(answers) != 1:
+            raise ScanError(f"the job gave {len(answers)} answers where one is expected; the log is {self._log}")
+        return PassAnswer.from_line(answers[0])
+
+    def _check(self, answer: PassAnswer, design: Design) -> None:
+        """Every row of the pack was seen once, and went one way."""
+        counts = answer.counts
+        if counts.read != self.pack.manifest.n_rows or counts.read != counts.used + counts.rejected + counts.missing:
+            raise ScanError(
+                f"the pass read {counts.read} rows of {self.pack.manifest.n_rows} (used {counts.used}, rejected "
+                f"{counts.rejected}, missing {counts.missing}); its result is not to be trusted, the log is {self._log}"
+            )
+        if counts.missing and not any("missing cell" in warning for warning in self.warnings):
+            self.warnings.append(f"{counts.missing} rows with a missing cell were left out (--missing drop)")
+        kinds = {(e.numpy, e.blas, e.cpu) for e, _ in answer.environments}
+        text = "the tasks of a pass ran on different numpy, BLAS or processors; the last digits depend on which"
+        if len(kinds) > 1 and text not in self.warnings:
+            self.warnings.append(text)
+
+    def _forget_old_queries(self, number: int) -> None:
+        for path in sorted(glob.glob(os.path.join(self.directory.file("queries"), "*.query"))):
+            if int(os.path.basename(path)[:4]) <= number - self.keep_passes:
+                with suppress(OSError):
+                    os.remove(path)
+
+
+def _pass_bytes(pack: Pack, design: Design) -> int:
+    """What a pass reads: the columns of its design."""
+    return 8 * pack.manifest.n_rows * len(design.columns())
+
+
+@contextmanager
+def _logged(path: str, verbose: bool) -> Any:
+    """What mrjob says goes to the log of the run, and with -v to stderr too."""
+    logger = logging.getLogger("mrjob")
+    kept = logger.handlers[:], logger.propagate, logger.level
+    file_handler = logging.FileHandler(path, encoding="utf-8")
+    file_handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.handlers = [file_handler, *([logging.StreamHandler()] if verbose else [])]
+    logger.propagate, logger.level = False, logging.INFO
+    try:
+        yield
+    finally:
+        file_handler.close()
+        logger.handlers, logger.propagate, logger.level = kept

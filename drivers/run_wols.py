@@ -1,0 +1,75 @@
+"""Weighted least squares of a table of any size: exactly in one pass, or by gradient descent.
+
+    python drivers/run_wols.py data.csv --target y --features x1,x2 --weight w
+    python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w -r hadoop
+    python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w --solver gd --learning-rate 0.05,0.5
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from drivers.app import NOT_CONVERGED, OK, Session, UsageError, demonstration_data, run_program
+from drivers.model import make_model
+from drivers.options import build_parser, list_of, natural, positive
+from drivers.roles import add_role_options, make_design, wanted_columns
+from drivers.tables import print_result
+from drivers.wols import Descent, descend, fit_exactly
+from jobs.kernels.wols_gradient import GRADIENTS
+from jobs.mr_wols import MRWOLS
+
+NAME = "wols"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = build_parser(MRWOLS, __doc__.splitlines()[0] if __doc__ else None)
+    add_role_options(parser)
+    group = parser.add_argument_group("weighted least squares")
+    group.add_argument("--solver", choices=("exact", "gd"), default="exact", help="one pass, or one pass an iteration")
+    group.add_argument(
+        "--robust", action=argparse.BooleanOptionalAction, default=None,
+        help="HC0 standard errors by one more pass; Default: where the effective sample size is below n/100",
+    )  # fmt: skip
+    group.add_argument("--confidence", type=positive, default=0.95, metavar="LEVEL", help="of the intervals")
+    descent = parser.add_argument_group("gradient descent (--solver gd)")
+    descent.add_argument("--learning-rate", type=list_of(positive), default=[0.05], metavar="RATES", help="one or several")
+    descent.add_argument(
+        "--start", action="append", metavar="A,B|random",
+        help="intercept and slopes to start from; may be given several times; Default: random, uniform on (-3, 3)",
+    )  # fmt: skip
+    descent.add_argument("--stop", choices=("gradient", "step"), default="gradient", help="what --tol is compared with")
+    descent.add_argument("--tol", type=positive, help="Default: 1e-8 of the first gradient, or 1e-5 for --stop step")
+    descent.add_argument("--max-iter", type=natural, default=1000, help="passes at most")
+    descent.add_argument("--gradient", choices=GRADIENTS, default="weighted", help="classical: a form taught in error")
+    return parser
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.inputs:
+        options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
+        options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
+    if options.target is None:
+        raise UsageError("name the column to explain with --target")
+    session = Session(options, NAME, wanted_columns(options))
+    design = make_design(options, session.pack, session.text)
+    if options.solver == "exact":
+        parameters, inference, training = fit_exactly(session.run, design, options.robust, options.confidence)
+    else:
+        descent = Descent(
+            options.learning_rate, options.start or ["random"], options.stop, options.tol, options.max_iter,
+            options.gradient, options.seed,
+        )  # fmt: skip
+        parameters, inference, training = descend(session.run, design, descent)
+    model = make_model(NAME, design, parameters, inference, training)
+    session.finish(model, print_result)
+    return OK if training["converged"] else NOT_CONVERGED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_program(make_parser(), argv, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

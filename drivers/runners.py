@@ -1,0 +1,155 @@
+"""One place that sets a runner up: its defaults, where its input lies, and what its errors mean.
+
+Every default here gives way to the user's own switch or mrjob.conf.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+
+from drivers.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
+from drivers.packing.cache import Pack
+from drivers.run_directory import RunDirectory
+from drivers.shipping import build_zip
+from jobs.errors import ScanError
+
+LOCAL_RUNNERS = ("inline", "local")
+RUNNERS = ("inline", "local", "hadoop", "spark", "emr")
+# The blocks of a pack are cut into this many splits or more where the cluster cuts by bytes.
+HADOOP_SPLIT_BYTES = 64 << 20
+
+
+@dataclass
+class Runner:
+    """A runner ready for passes: the arguments every job of the run gets, and the input they read."""
+
+    alias: str
+    arguments: list[str]
+    inputs: list[str]
+    hints: dict[str, str] = field(default_factory=dict)
+
+
+def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunDirectory) -> Runner:
+    """Makes a runner ready: private temp space, the code and the blocks where its tasks can reach them."""
+    alias = alias or "inline"
+    user = Switches(alias, mrjob_args)
+    tmp = directory.file("tmp")
+    os.makedirs(tmp, mode=0o700, exist_ok=True)
+    # A failed job's temp folder holds full copies of its input.
+    defaults = {"--local-tmp-dir": tmp, "--cleanup-on-failure": "TMP"}
+    if alias in LOCAL_RUNNERS:
+        # The tasks are this Python, where jobs and mrjob are installed and compiled: nothing to ship.
+        arguments = user.with_defaults({**defaults, "--no-bootstrap-mrjob": None})
+        return Runner(alias, [*arguments, f"--blocks={pack.blocks}"], [pack.index])
+    code = directory.file("jobs.zip")
+    build_zip(code)
+    if alias == "hadoop":
+        binary = user.value("--hadoop-bin", "hadoop_bin") or hadoop_binary()
+        files = HadoopFileSystem(binary)
+        arguments = user.with_defaults(
+            {
+                **defaults,
+                "--hadoop-bin": binary,
+                "--hadoop-streaming-jar": streaming_jar(binary),
+                "--no-bootstrap-mrjob": None,
+                "--no-check-input-paths": None,
+            }
+        )
+        splits = ["-D", f"mapreduce.input.fileinputformat.split.maxsize={HADOOP_SPLIT_BYTES}"]
+        arguments = [*splits, "-D", "mapreduce.job.reduces=1", *arguments, f"--py-files={code}"]
+        return Runner(alias, arguments, [_staged(files, pack)])
+    lines = directory.file("tmp", "blocks.txt")
+    with open(lines, "wb") as f:
+        f.writelines(block_lines(pack.blocks, pack.index))
+    spark = {"--python-bin": sys.executable, "--spark-tmp-dir": tmp} if alias == "spark" else {}
+    arguments = user.with_defaults({**defaults, **spark, "--no-bootstrap-mrjob": None})
+    return Runner(alias, ["-D", "mapreduce.job.reduces=1", *arguments, f"--py-files={code}"], [lines])
+
+
+class Switches:
+    """What the user has set already, by switch or in mrjob.conf."""
+
+    def __init__(self, alias: str, arguments: list[str]) -> None:
+        self.alias = alias
+        self.arguments = arguments
+        self.given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")}
+        self.conf = _conf_options(alias, arguments)
+
+    def value(self, switch: str, option: str) -> str | None:
+        """The user's value of an option, None when there is none."""
+        for argument in self.arguments:
+            if argument.startswith(switch + "="):
+                return argument.partition("=")[2]
+        value = self.conf.get(option)
+        return value[0] if isinstance(value, list) and value else value
+
+    def with_defaults(self, defaults: dict[str, str | None]) -> list[str]:
+        """The user's arguments after those of the defaults that the user has not set; a value of None is a flag."""
+        chosen = []
+        for switch, value in defaults.items():
+            is_flag = switch.startswith("--no-") and value is None
+            option = switch.removeprefix("--").removeprefix("no-").replace("-", "_")
+            positive = "--" + option.replace("_", "-")
+            if {switch, positive, f"--no-{positive[2:]}"} & self.given or option in self.conf:
+                continue
+            if is_flag or value is not None:
+                chosen.append(switch if is_flag else f"{switch}={value}")
+        return [*chosen, *self.arguments]
+
+
+def _conf_options(alias: str, arguments: list[str]) -> dict:
+    """The options that mrjob.conf sets for a runner."""
+    import jobs.mrjob_compat  # noqa: F401  (before mrjob)
+    from mrjob.conf import load_opts_from_mrjob_confs
+
+    if "--no-conf" in arguments:
+        return {}
+    paths = [a.partition("=")[2] for a in arguments if a.startswith("--conf-path=")]
+    paths += [arguments[i + 1] for i, a in enumerate(arguments) if a == "-c"]
+    merged: dict = {}
+    for _, options in load_opts_from_mrjob_confs(alias, paths or None):
+        merged.update(options)
+    return merged
+
+
+def _staged(files: HadoopFileSystem, pack: Pack) -> str:
+    """The pack's lines on the cluster's file system: sent once, found again by later passes and runs."""
+    name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
+    path = f"/tmp/scanlearn-{_user()}/packs/{name}/blocks.txt"
+    if not files.exists(path):
+        files.put(block_lines(pack.blocks, pack.index), path)
+    return f"hdfs://{path}"
+
+
+def _user() -> str:
+    return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+
+
+def explain_failure(error: BaseException, alias: str, log_text: str, log_path: str) -> str:
+    """One message for a failed job: the task's own error where the log has it, and where the log is."""
+    told = re.findall(r"^(?:[\w.]*\.)?(?:ScanError|BadRecord|BadBlock|BadRow): (.+)$", log_text, re.MULTILINE)
+    if told:
+        return told[-1]
+    raised = re.findall(r"^([A-Za-z_][\w.]*(?:Error|Exception)(?:: .+)?)$", log_text, re.MULTILINE)
+    reason = raised[-1] if raised else _shift_status(str(error))
+    return f"the job failed on the runner {alias}: {reason}\n  the whole story is in {log_path}"
+
+
+def _shift_status(message: str) -> str:
+    """mrjob shows the raw wait status: 256 is exit status 1."""
+
+    def shifted(match: re.Match[str]) -> str:
+        status = int(match.group(2))
+        return f"{match.group(1)}{status >> 8 if status >= 256 else status}"
+
+    return re.sub(r"((?:exit status|return code) )(\d+)", shifted, message)
+
+
+def check_runner(alias: str | None) -> None:
+    """:raises ScanError: an unknown runner"""
+    if alias is not None and alias not in RUNNERS:
+        raise ScanError(f"-r {alias}: the runners are {', '.join(RUNNERS)}")

@@ -1,0 +1,102 @@
+"""The result on the terminal, within 80 columns."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 80
+COVARIANCE_TITLES = {
+    "classical": "standard errors: classical, weights as inverse variances",
+    "HC0": "standard errors: HC0 sandwich, any variance in any row",
+    "equal-variance": "standard errors: sandwich for rows that are equally noisy",
+}
+
+
+def print_result(model: dict[str, Any], warnings: list[str]) -> None:
+    """The coefficients, the measures of fit and the warnings of a linear model."""
+    console = Console(width=WIDTH, highlight=False)
+    console.print(f"Weighted least squares of {model['target']}" if model["weight"] else f"Least squares of {model['target']}")
+    tables = model["inference"].get("coefficients", [])
+    if tables:
+        for table in tables:
+            console.print(_coefficients(model, table))
+        console.print(_measures(model["inference"], model["training"]))
+    else:
+        console.print(_bare_coefficients(model))
+        console.print(_descent(model["training"]))
+    for warning in warnings:
+        console.print(textwrap.fill(f"! {warning}", WIDTH, subsequent_indent="  "), style="yellow")
+
+
+def number(value: Any, digits: int = 5) -> str:
+    """A number in the fewest characters that show its digits."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def _plain_table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="ellipsis")
+    return table
+
+
+def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
+    level = model["inference"]["confidence_level"]
+    letter = "t" if values["covariance_type"] == "classical" else "z"
+    table = _plain_table("", "coef", "std err", letter, f"P>|{letter}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]")
+    table.title = COVARIANCE_TITLES[values["covariance_type"]]
+    for j, name in enumerate(["intercept", *model["features"]]):
+        low, high = values["intervals"][j]
+        table.add_row(
+            name, number(values["estimates"][j], 6), number(values["standard_errors"][j], 4),
+            number(values["statistics"][j], 4), f"{values['p_values'][j]:.3f}", number(low), number(high),
+        )  # fmt: skip
+    return table
+
+
+def _measures(inference: dict[str, Any], training: dict[str, Any]) -> Table:
+    pairs = [
+        ("rows used", training["rows_used"]), ("R squared", inference["r_squared"]),
+        ("rows in", training["rows_in"]), ("adjusted R squared", inference["r_squared_adjusted"]),
+        ("rejected", training["rows_rejected"]), ("F", inference["f_statistic"]),
+        ("missing", training["rows_missing"]), ("P(F)", inference["f_p_value"]),
+        ("sum of weights", training["weight_sum"]), ("RMSE", inference["rmse"]),
+        ("effective sample size", inference["effective_sample_size"]), ("MSE", inference["mse"]),
+        ("largest share of one row", inference["largest_weight_share"]), ("log-likelihood", inference["log_likelihood"]),
+        ("condition number", inference["condition_number"]), ("AIC", inference["aic"]),
+        ("passes over the data", training["n_passes"]), ("BIC", inference["bic"]),
+    ]  # fmt: skip
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for justify in ("left", "right", "left", "right"):
+        table.add_column(justify=justify)  # type: ignore[arg-type]
+    for (left, a), (right, b) in zip(pairs[::2], pairs[1::2]):
+        table.add_row(left, number(a, 6), right, number(b, 8))
+    return table
+
+
+def _bare_coefficients(model: dict[str, Any]) -> Table:
+    table = _plain_table("", "coef")
+    values = [model["parameters"]["intercept"], *model["parameters"]["coefficients"]]
+    for name, value in zip(["intercept", *model["features"]], values):
+        table.add_row(name, number(float(value), 10))
+    return table
+
+
+def _descent(training: dict[str, Any]) -> Table:
+    table = _plain_table("learning rate", "passes", "status", "loss")
+    for k, candidate in enumerate(training["candidates"]):
+        chosen = k == training["chosen"]
+        status = training["status"] if chosen else candidate["status"]
+        table.add_row(
+            number(candidate["learning_rate"]), number(candidate["n_passes"]), status, number(candidate["loss"], 10),
+            style="bold" if chosen else None,
+        )  # fmt: skip
+    return table

@@ -1,0 +1,232 @@
+"""MRScan: one pass over the data, one small record back. The base of every job that a driver solves.
+
+    mapper_init    loads the query and makes a zero statistic
+    mapper         block -> design step -> statistics.add          (in-mapper combining: nothing is emitted a row)
+    mapper_final   emits the few merged records of this task
+    reducer        merges along the fixed tree of jobs/tree.py and emits the one PassAnswer
+
+A job of its own is a file with a subclass that names its statistic:
+
+    class MRWOLS(MRScan):
+        statistics_class = WOLSStatistics
+"""
+
+import io
+import os
+import sys
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Optional
+
+import jobs.mrjob_compat  # noqa: F401  (before mrjob)
+from mrjob.compat import jobconf_from_env
+from mrjob.job import MRJob
+from mrjob.protocol import BytesProtocol, BytesValueProtocol
+
+from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
+from jobs.design import Design, RowCounts
+from jobs.environment import Environment
+from jobs.errors import BadRecord, ScanError
+from jobs.kernels.contract import Statistics
+from jobs.records import Record
+from jobs.text import TextFormat, TextReader
+from jobs.tree import MergeTree
+
+
+@dataclass
+class ScanQuery(Record):
+    """The file that `--query` names: the kernel's question, the design step, and how plain text lines are read."""
+
+    question: Record
+    design: Design
+    text: Optional[TextFormat] = None  # noqa: UP045
+
+
+@dataclass
+class Subtree(Record):
+    """The statistic of blocks index * 2**level ... of one part, as it travels to the reducer."""
+
+    part: int
+    level: int
+    index: int
+    statistics: Statistics
+
+
+@dataclass
+class TaskReport(Record):
+    """What a map task did; `answer` holds the statistic itself where merging is exact in any order."""
+
+    counts: RowCounts
+    n_blocks: int
+    seconds: float
+    environment: Environment
+    answer: Optional[Statistics] = None  # noqa: UP045
+
+
+@dataclass
+class PassAnswer(Record):
+    """The answer of a whole pass."""
+
+    statistics: Statistics
+    counts: RowCounts
+    n_blocks: int
+    n_tasks: int
+    task_seconds: float
+    environments: list  # [(Environment, number of tasks)]
+
+
+KEY = b"scan"
+
+
+class MRScan(MRJob):
+    """Base of the jobs with one record back; see the module."""
+
+    statistics_class: type
+
+    INPUT_PROTOCOL = BytesValueProtocol
+    INTERNAL_PROTOCOL = BytesProtocol
+    OUTPUT_PROTOCOL = BytesValueProtocol
+    # Values come in the order of the data, so that siblings meet early and the reducer holds few of them.
+    SORT_VALUES = True
+
+    def configure_args(self):
+        super().configure_args()
+        self.add_file_arg("--query", help="The file with the query of this pass: a ScanQuery record on one line.")
+        self.add_passthru_arg(
+            "--blocks", default=None, help="The file of blocks that reference lines point into. Default: %(default)s"
+        )
+
+    # -- map ---------------------------------------------------------------------------------------------------------
+
+    def mapper_init(self):
+        self.started = time.perf_counter()
+        self.query = load_query(self.options.query)
+        self.columns = self.query.design.columns()
+        self.blocks_file = BlocksFile(self.options.blocks) if self.options.blocks else None
+        self.text = TextReader(self.query.text, _split_name()) if self.query.text else None
+        self.tree = MergeTree()
+        self.answer = self.statistics_class.zero(self.query.question)
+        self.counts = RowCounts()
+        self.n_blocks = 0
+
+    def mapper(self, _, line):
+        """Input: a block line, a reference line, or, where the query says how to read it, a line of delimited text.
+        Output: none yet."""
+        if line.startswith((BLOCK_LINE, REFERENCE_LINE)):
+            self.add_block(read_line(line, self.columns, self.blocks_file))
+        elif self.text:
+            for block in self.text.read(line):
+                self.add_block(block)
+        elif line.strip():
+            raise BadRecord(
+                f"this line is no packed block, and the query does not say how to read text: {line[:60]!r}"
+            )
+
+    def add_block(self, block):
+        rows = self.query.design.apply(block)
+        if self.statistics_class.order_free:
+            self.answer.add(rows, self.query.question)
+        else:
+            leaf = self.statistics_class.zero(self.query.question)
+            leaf.add(rows, self.query.question)
+            self.tree.add(block.part, 0, block.number, leaf)
+        self.counts += rows.counts
+        self.n_blocks += 1
+        if self.n_blocks % 64 == 0:  # Hadoop ends a task that is silent for ten minutes
+            self.set_status(f"{self.n_blocks} blocks")
+
+    def mapper_final(self):
+        """Output: for each open subtree "node PART START LEVEL" and a Subtree; then "task" and a TaskReport. All have
+        one key, so they meet in one reducer on every runner."""
+        if self.text:
+            for block in self.text.flush():
+                self.add_block(block)
+            rejected = self.text.n_rejected
+            self.counts += RowCounts(read=rejected, rejected=rejected)
+        for (part, level, index), statistics in self.tree.nodes():
+            place = "node %016x %016x %02x" % (part, index << level, level)
+            yield KEY, _labelled(place, Subtree(part, level, index, statistics))
+        answer = self.answer if self.statistics_class.order_free else None
+        seconds = time.perf_counter() - self.started
+        yield KEY, _labelled("task", TaskReport(self.counts, self.n_blocks, seconds, Environment.here(), answer))
+
+    # -- reduce ------------------------------------------------------------------------------------------------------
+
+    def reducer(self, _, values):
+        """Input: as mapper_final emits, in the order of the data. Output: one line, the PassAnswer."""
+        tree, answer, reports = MergeTree(), None, []
+        for value in values:
+            label, record = value.split(b"|", 1)
+            if label != b"task":
+                node = Subtree.from_line(record)
+                tree.add(node.part, node.level, node.index, node.statistics)
+                continue
+            report = TaskReport.from_line(record)
+            if report.answer is not None:
+                answer = report.answer if answer is None else answer.merge(report.answer)
+                report.answer = None
+            reports.append(report)
+        statistics = answer if self.statistics_class.order_free else tree.total()
+        if statistics is None:
+            statistics = self.statistics_class.zero(load_query(self.options.query).question)
+        environments = [report.environment for report in reports]
+        distinct = sorted({e.to_line(): e for e in environments}.items())
+        whole = PassAnswer(
+            statistics=statistics,
+            counts=sum((report.counts for report in reports), RowCounts()),
+            n_blocks=sum(report.n_blocks for report in reports),
+            n_tasks=len(reports),
+            task_seconds=sum(report.seconds for report in reports),
+            environments=[[e, environments.count(e)] for _, e in distinct],
+        )
+        yield None, whole.to_line().encode("ascii")
+
+    # -- a stray print or warning must not end the task or spoil its output -------------------------------------------
+
+    def run_mapper(self, step_num=0):
+        with self._text_streams():
+            super().run_mapper(step_num)
+
+    def run_reducer(self, step_num=0):
+        with self._text_streams():
+            super().run_reducer(step_num)
+
+    @contextmanager
+    def _text_streams(self):
+        """mrjob's inline runner makes sys.stdout and sys.stderr byte streams, so that print() and numpy's warnings
+        raise TypeError; elsewhere a print would corrupt the job's output. Both go to stderr as text instead."""
+        self.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)  # pins the byte streams
+        kept = sys.stdout, sys.stderr
+        text = io.TextIOWrapper(self.stderr, encoding="utf-8", errors="backslashreplace", write_through=True)
+        sys.stdout = sys.stderr = text
+        try:
+            yield
+        finally:
+            text.detach()
+            sys.stdout, sys.stderr = kept
+
+
+def load_query(path):
+    """The ScanQuery in a file."""
+    if not path:
+        raise ScanError("a pass needs --query FILE; a driver writes one for each pass into its run directory")
+    try:
+        with open(path, "rb") as f:
+            return ScanQuery.from_line(f.read())
+    except OSError as error:
+        raise ScanError(f"the query {path} cannot be read: {error.strerror}") from None
+
+
+def _labelled(label, record):
+    """A value that sorts by its label."""
+    return f"{label}|{record.to_line()}".encode("ascii")
+
+
+def _split_name():
+    """A name for this task's piece of plain text, the same whenever the same piece is read."""
+    path = jobconf_from_env("mapreduce.map.input.file")
+    start = jobconf_from_env("mapreduce.map.input.start")
+    # Spark names no input: the blocks of its tasks then have fresh numbers, and only the order of merging varies.
+    return f"{path}:{start}" if path and start is not None else f"{os.getpid()}:{uuid.uuid4()}"

@@ -1,0 +1,106 @@
+"""Plain delimited text on the nodes: lines to blocks with numpy alone, for jobs that read a table without a pack.
+
+The parser of a pack is faster and names the file and line of a bad cell; here a bad row is named by its own text.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobs.blocks import Block
+from jobs.errors import BadRow
+from jobs.records import Record
+
+MISSING_TOKENS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "null", "NULL", "None", "?")
+BLOCK_ROWS = 16384
+
+
+@dataclass
+class TextFormat(Record):
+    """How the lines of a delimited text are read."""
+
+    columns: list[str]
+    delimiter: str = ","
+    header: str = ""  # a line to skip wherever it stands; empty when the files have none
+    missing_tokens: list[str] = None  # type: ignore[assignment]
+    max_bad_rows: int = 0
+
+    def __post_init__(self) -> None:
+        if self.missing_tokens is None:
+            self.missing_tokens = list(MISSING_TOKENS)
+        super().__post_init__()
+
+
+class TextReader:
+    """Gathers lines and makes blocks of them. `split` names the task's piece of input, for the numbering of blocks."""
+
+    def __init__(self, text_format: TextFormat, split: str) -> None:
+        self.format = text_format
+        self.part = int.from_bytes(hashlib.sha256(split.encode()).digest()[:7], "little")
+        self.number = 0
+        self.n_rejected = 0
+        self._header = text_format.header.encode()
+        self._lines: list[str] = []
+
+    def read(self, line: bytes) -> Iterator[Block]:
+        """Takes a line in; yields a block when enough have come."""
+        if line.strip() and line.rstrip(b"\r") != self._header:
+            self._lines.append(line.decode("utf-8", "replace"))
+            if len(self._lines) >= BLOCK_ROWS:
+                yield from self.flush()
+
+    def flush(self) -> Iterator[Block]:
+        """Yields what has been gathered."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        matrix = self._parse_all(lines)
+        if matrix is None:
+            matrix = self._parse_each(lines)
+        if len(matrix):
+            columns = {name: matrix[:, j].copy() for j, name in enumerate(self.format.columns)}
+            yield Block(self.part, self.number, len(matrix), columns)
+            self.number += 1
+
+    def _parse_all(self, lines: list[str]) -> np.ndarray | None:
+        """The fast way, for lines that hold nothing but finite numbers; None when they hold anything else."""
+        try:
+            matrix = np.loadtxt(lines, delimiter=self.format.delimiter, comments=None, ndmin=2)
+        except ValueError:
+            return None
+        plain = matrix.shape == (len(lines), len(self.format.columns)) and bool(np.isfinite(matrix).all())
+        return matrix if plain else None
+
+    def _parse_each(self, lines: list[str]) -> np.ndarray:
+        rows = []
+        for line in lines:
+            try:
+                rows.append(self._parse_line(line))
+            except BadRow:
+                self.n_rejected += 1
+                if self.n_rejected > self.format.max_bad_rows:
+                    raise
+        return np.array(rows, dtype=float).reshape(len(rows), len(self.format.columns))
+
+    def _parse_line(self, line: str) -> list[float]:
+        cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
+        if len(cells) != len(self.format.columns):
+            raise BadRow(f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}")
+        return [self._number(cell.strip(), name, line) for cell, name in zip(cells, self.format.columns)]
+
+    def _number(self, cell: str, name: str, line: str) -> float:
+        if cell in self.format.missing_tokens:
+            return math.nan
+        try:
+            value = float(cell) if "_" not in cell else math.inf
+        except ValueError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise BadRow(f"column {name!r} holds {cell[:40]!r}, which is not a finite number, in the row {line[:80]!r}")
+        return value
