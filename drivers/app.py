@@ -53,6 +53,9 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         if options is not None and options.debug:
             traceback.print_exc()
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        session = getattr(options, "session", None)
+        if session is not None:
+            session.discard_if_fresh()
         return USAGE if isinstance(error, UsageError) else ERROR
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -122,16 +125,12 @@ class Session:
         self.options, self.name = options, name
         sources = find_sources(options.inputs)
         self.text = text_options(options, sources)
-        self.directory = (
-            RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
-        )
-        options.begun_in = self.directory.path
+        self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
+        options.session = self
         if not options.resume:
             self.directory.write_json(OPTIONS, {"argv": options.argv, "working_dir": options.working_dir})
         self.pack = self._pack(sources, wanted)
-        self.run = Run(
-            self.directory, self.pack, options.runner, options.mrjob_args, options.keep_passes, self.say
-        )
+        self.run = Run(self.directory, self.pack, options.runner, options.mrjob_args, options.keep_passes, self.say)
 
     def say(self, text: str) -> None:
         """Tells the user something that is not the result."""
@@ -154,6 +153,12 @@ class Session:
         if report:
             self.say(f"report  {os.path.relpath(report)}")
         shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
+
+    def discard_if_fresh(self) -> None:
+        """Removes the run directory of a run that ended before its first pass: there is nothing in it to keep."""
+        if not self.options.resume and self.directory.checkpoint()["n_passes"] == 0 and not self.directory.has_log():
+            self.directory.close()
+            shutil.rmtree(self.directory.path, ignore_errors=True)
 
     def _pack(self, sources: list[Source], wanted: list[str] | None) -> Pack:
         options = self.options
@@ -192,8 +197,8 @@ def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str
 
 
 def _resume_hint(options: argparse.Namespace | None) -> str:
-    directory = getattr(options, "begun_in", None)
-    if directory is None:
+    session = getattr(options, "session", None)
+    if session is None:
         return ""
-    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(directory)]
+    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(session.directory.path)]
     return f"; go on with\n  {shlex.join(command)}"

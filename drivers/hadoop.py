@@ -30,7 +30,9 @@ def hadoop_binary() -> str:
 def streaming_jar(binary: str) -> str | None:
     """The streaming jar at its usual place beside the binary; None leaves the search to mrjob."""
     home = os.path.dirname(os.path.dirname(os.path.abspath(binary)))
-    homes = dict.fromkeys([os.environ.get("HADOOP_HOME", home), home, os.path.dirname(os.path.dirname(os.path.realpath(binary)))])
+    homes = dict.fromkeys(
+        [os.environ.get("HADOOP_HOME", home), home, os.path.dirname(os.path.dirname(os.path.realpath(binary)))]
+    )
     for folder in homes:
         found = sorted(glob.glob(os.path.join(folder, "share", "hadoop", "tools", "lib", "hadoop-streaming-*.jar")))
         if found:

@@ -119,4 +119,6 @@ def _estimates(solution: WOLSSolution) -> np.ndarray:
 
 
 def _ratio(a: float, b: float) -> float:
-    return a / b if b else math.nan
+    if b:
+        return a / b
+    return math.inf if a > 0 else math.nan

@@ -83,9 +83,7 @@ def _advance(fit: Fit, statistics: Any, update: Any, distance: Any, tol: float, 
     gaps = np.where(alive, distance(fit.state, state, statistics), np.nan)
     values = np.where(alive, objective(state), np.nan) if objective else np.full(len(alive), np.nan)
     converged, diverged = alive & (gaps <= tol), alive & ~np.isfinite(gaps)
-    status = [
-        CONVERGED if converged[k] else DIVERGED if diverged[k] else before for k, before in enumerate(fit.status)
-    ]
+    status = [CONVERGED if converged[k] else DIVERGED if diverged[k] else before for k, before in enumerate(fit.status)]
     return Fit(
         state=state.retire(converged | diverged),
         n_iter=fit.n_iter + 1,

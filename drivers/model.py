@@ -1,7 +1,7 @@
 """The model file: readable JSON that needs nothing but numpy to be used.
 
-    {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": [...], "target": "y", "weight": "w",
-     "parameters": {"coefficients": [...], "intercept": ...}, "inference": {...}, "design": {...}, "training": {...}}
+{"format": "scanlearn-model", "version": 1, "kind": "wols", "features": [...], "target": "y", "weight": "w",
+ "parameters": {"coefficients": [...], "intercept": ...}, "inference": {...}, "design": {...}, "training": {...}}
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
@@ -14,6 +14,7 @@ NOT_FORWARDED = {
     "args", "help", "deprecated", "quiet", "output_dir", "step_output_dir", "cat_output", "run_combiner", "run_mapper",
     "run_reducer", "run_spark", "step_num", "query", "blocks",
 }  # fmt: skip
+METAVARS = {"runner": "RUNNER", "conf_paths": "FILE"}
 
 
 class Forward(argparse.Action):
@@ -79,9 +80,14 @@ def _add_mrjob_switches(parser: argparse.ArgumentParser, job: type) -> None:
         if action.dest in NOT_FORWARDED or not action.option_strings:
             continue
         group.add_argument(
-            *action.option_strings, dest="mrjob_args", action=Forward, default=[], metavar=action.metavar,
-            nargs=action.nargs, help=_first_sentence(action.help) if action.dest in ("runner", "conf_paths") else argparse.SUPPRESS,
-        )  # fmt: skip
+            *action.option_strings,
+            dest="mrjob_args",
+            action=Forward,
+            default=[],
+            nargs=action.nargs,
+            metavar=METAVARS.get(action.dest) if action.nargs != 0 else None,
+            help=_first_sentence(action.help) if action.dest in METAVARS else argparse.SUPPRESS,
+        )
 
 
 def _first_sentence(text: str | None) -> str:
@@ -115,6 +121,17 @@ def positive(text: str) -> float:
 positive.__name__ = "number"
 
 
+def share(text: str) -> float:
+    """A number between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+share.__name__ = "number"
+
+
 def list_of(convert: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """An option's list of values separated by commas."""
 
@@ -131,10 +148,3 @@ def delimiter(text: str) -> str:
     if len(text) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not one character")
     return text
-
-
-def unknown_runner(options: argparse.Namespace, known: Sequence[str]) -> str | None:
-    """What is wrong with -r, None when nothing is."""
-    if options.runner is None or options.runner in known:
-        return None
-    return f"-r {options.runner}: the runners are {', '.join(known)}"

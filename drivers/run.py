@@ -1,8 +1,8 @@
 """A run: the passes of one driver over one pack, each in the ledger, each phase resumable.
 
-    run = Run.begin(options, "wols", job)
-    statistics = run.once("exact", MRWOLS, query, design)       one pass
-    fit = run.iterate("descent", MRWOLSGradient, ...)           one pass an iteration, one training loop
+run = Run.begin(options, "wols", job)
+statistics = run.once("exact", MRWOLS, query, design)       one pass
+fit = run.iterate("descent", MRWOLSGradient, ...)           one pass an iteration, one training loop
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Run:
         self._log = directory.file("run.log")
         os.makedirs(directory.file("queries"), exist_ok=True)
         if pack.manifest.n_rejected:
-            self.warnings.append(f"{pack.manifest.n_rejected} bad rows were left out; they are in rejects.csv")
+            self.warnings.append(f"bad rows left out: {pack.manifest.n_rejected}; they are in rejects.csv")
 
     # -- phases ------------------------------------------------------------------------------------------------------
 
@@ -156,8 +156,8 @@ class Run:
                 f"the pass read {counts.read} rows of {self.pack.manifest.n_rows} (used {counts.used}, rejected "
                 f"{counts.rejected}, missing {counts.missing}); its result is not to be trusted, the log is {self._log}"
             )
-        if counts.missing and not any("missing cell" in warning for warning in self.warnings):
-            self.warnings.append(f"{counts.missing} rows with a missing cell were left out (--missing drop)")
+        if counts.missing and not any("for a missing cell" in warning for warning in self.warnings):
+            self.warnings.append(f"rows left out for a missing cell (--missing drop): {counts.missing}")
         kinds = {(e.numpy, e.blas, e.cpu) for e, _ in answer.environments}
         text = "the tasks of a pass ran on different numpy, BLAS or processors; the last digits depend on which"
         if len(kinds) > 1 and text not in self.warnings:

@@ -1,9 +1,9 @@
 """The run directory: everything a run leaves behind, and all that --resume needs.
 
-    options.json     the command line and what it was parsed to      passes.jsonl   the ledger, a line a pass
-    checkpoint.json  where each phase stands                          queries/       the queries of the last passes
-    jobs.zip         the code that ran                                run.log        what the runners said
-    model.json       the result                                       report.html    the result with pictures
+options.json     the command line and what it was parsed to      passes.jsonl   the ledger, a line a pass
+checkpoint.json  where each phase stands                          queries/       the queries of the last passes
+jobs.zip         the code that ran                                run.log        what the runners said
+model.json       the result                                       report.html    the result with pictures
 """
 
 from __future__ import annotations
@@ -70,6 +70,10 @@ class RunDirectory:
         """The path of a file in the directory."""
         return os.path.join(self.path, *names)
 
+    def has_log(self) -> bool:
+        """Whether a runner has said anything in this run."""
+        return os.path.exists(self.file("run.log"))
+
     def write(self, name: str, text: str) -> None:
         """Writes a file so that a reader, or the next run, finds the old or the new one whole."""
         partial = self.file(f".{name}.partial")
@@ -102,7 +106,7 @@ class RunDirectory:
         checkpoint["phases"][phase] = record.to_line()
         self.write_json(CHECKPOINT, {**checkpoint, "n_passes": n_passes})
 
-    def load_phase(self, phase: str, cls: type) -> Any:
+    def load_phase(self, phase: str, cls: type[Record]) -> Any:
         """Where a phase stood, None when it has not begun."""
         line = self.checkpoint()["phases"].get(phase)
         return None if line is None else cls.from_line(line)

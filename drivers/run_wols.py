@@ -1,8 +1,8 @@
 """Weighted least squares of a table of any size: exactly in one pass, or by gradient descent.
 
-    python drivers/run_wols.py data.csv --target y --features x1,x2 --weight w
-    python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w -r hadoop
-    python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w --solver gd --learning-rate 0.05,0.5
+python drivers/run_wols.py data.csv --target y --features x1,x2 --weight w
+python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w -r hadoop
+python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w --solver gd --learning-rate 0.05,0.5
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from drivers.app import NOT_CONVERGED, OK, Session, UsageError, demonstration_data, run_program
 from drivers.model import make_model
-from drivers.options import build_parser, list_of, natural, positive
+from drivers.options import build_parser, list_of, natural, positive, share
 from drivers.roles import add_role_options, make_design, wanted_columns
 from drivers.tables import print_result
 from drivers.wols import Descent, descend, fit_exactly
@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--robust", action=argparse.BooleanOptionalAction, default=None,
         help="HC0 standard errors by one more pass; Default: where the effective sample size is below n/100",
     )  # fmt: skip
-    group.add_argument("--confidence", type=positive, default=0.95, metavar="LEVEL", help="of the intervals")
+    group.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
     descent = parser.add_argument_group("gradient descent (--solver gd)")
     descent.add_argument("--learning-rate", type=list_of(positive), default=[0.05], metavar="RATES", help="one or several")
     descent.add_argument(

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from drivers.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
 from drivers.packing.cache import Pack
@@ -48,7 +49,9 @@ def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunD
     code = directory.file("jobs.zip")
     build_zip(code)
     if alias == "hadoop":
-        binary = user.value("--hadoop-bin", "hadoop_bin") or hadoop_binary()
+        # In mrjob.conf hadoop_bin may be a list of words, whose first is the program.
+        given = user.value("--hadoop-bin", "hadoop_bin")
+        binary = (given if isinstance(given, str) else given[0]) if given else hadoop_binary()
         files = HadoopFileSystem(binary)
         arguments = user.with_defaults(
             {
@@ -79,13 +82,12 @@ class Switches:
         self.given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")}
         self.conf = _conf_options(alias, arguments)
 
-    def value(self, switch: str, option: str) -> str | None:
+    def value(self, switch: str, option: str) -> Any:
         """The user's value of an option, None when there is none."""
         for argument in self.arguments:
             if argument.startswith(switch + "="):
                 return argument.partition("=")[2]
-        value = self.conf.get(option)
-        return value[0] if isinstance(value, list) and value else value
+        return self.conf.get(option)
 
     def with_defaults(self, defaults: dict[str, str | None]) -> list[str]:
         """The user's arguments after those of the defaults that the user has not set; a value of None is a flag."""
@@ -103,8 +105,9 @@ class Switches:
 
 def _conf_options(alias: str, arguments: list[str]) -> dict:
     """The options that mrjob.conf sets for a runner."""
-    import jobs.mrjob_compat  # noqa: F401  (before mrjob)
     from mrjob.conf import load_opts_from_mrjob_confs
+
+    import jobs.mrjob_compat  # noqa: F401  (before mrjob)
 
     if "--no-conf" in arguments:
         return {}

@@ -21,7 +21,9 @@ COVARIANCE_TITLES = {
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     """The coefficients, the measures of fit and the warnings of a linear model."""
     console = Console(width=WIDTH, highlight=False)
-    console.print(f"Weighted least squares of {model['target']}" if model["weight"] else f"Least squares of {model['target']}")
+    console.print(
+        f"Weighted least squares of {model['target']}" if model["weight"] else f"Least squares of {model['target']}"
+    )
     tables = model["inference"].get("coefficients", [])
     if tables:
         for table in tables:
@@ -51,7 +53,9 @@ def _plain_table(*columns: str) -> Table:
 def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
     level = model["inference"]["confidence_level"]
     letter = "t" if values["covariance_type"] == "classical" else "z"
-    table = _plain_table("", "coef", "std err", letter, f"P>|{letter}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]")
+    table = _plain_table(
+        "", "coef", "std err", letter, f"P>|{letter}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"
+    )
     table.title = COVARIANCE_TITLES[values["covariance_type"]]
     for j, name in enumerate(["intercept", *model["features"]]):
         low, high = values["intervals"][j]

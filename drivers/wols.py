@@ -137,7 +137,9 @@ def descend(run: Run, design: Design, descent: Descent) -> Parts:
         for k in range(len(rates))
     ]
     for k in np.flatnonzero(state.diverged):
-        run.warnings.append(f"the learning rate {state.rates[k]:g} diverged after {fit.n_iters[k]} passes; take a smaller one")
+        run.warnings.append(
+            f"the learning rate {state.rates[k]:g} diverged after {fit.n_iters[k]} passes; take a smaller one"
+        )
     stopped_early = bool(converged and remaining > EARLY)
     if stopped_early:
         run.warnings.append(
@@ -201,9 +203,7 @@ def _training(run: Run, statistics: Any, solver: str, converged: bool) -> dict[s
         "seed_of_keys": run.pack.manifest.fingerprint,
     }
     if statistics is not None:
-        training.update(
-            n_rows=statistics.n_rows, n_zero_weight=statistics.n_zero_weight, weight_sum=statistics.weight_sum
-        )
+        training.update(n_rows=statistics.n_rows, n_zero_weight=statistics.n_zero_weight, weight_sum=statistics.weight_sum)
     return training
 
 
@@ -217,7 +217,7 @@ def _warn(run: Run, design: Design, statistics: Any, solution: Any, measures: di
     if measures["df_residuals"] <= 0:
         run.warnings.append("there are no more rows than coefficients: nothing is left to estimate errors from")
     if statistics.n_zero_weight:
-        run.warnings.append(f"{statistics.n_zero_weight} rows have weight zero and do not count")
+        run.warnings.append(f"rows of weight zero, which do not count: {statistics.n_zero_weight}")
     effective, n = measures["effective_sample_size"], statistics.n_rows
     if effective < UNEVEN * n:
         text = (

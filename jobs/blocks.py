@@ -50,7 +50,7 @@ class Block:
             data = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
             if data.dtype.str not in DTYPES or data.shape != (self.n_rows,):
                 raise ValueError(f"column {name!r} has dtype {data.dtype} and shape {data.shape}")
-            entries.append([name, data.dtype.str, zlib.crc32(data)])
+            entries.append([name, data.dtype.str, zlib.crc32(data.data)])
             pieces.append(data.data)
         header = json.dumps(
             {"part": self.part, "number": self.number, "rows": self.n_rows, "columns": entries}, separators=(",", ":")

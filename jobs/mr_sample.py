@@ -1,6 +1,6 @@
 """A uniform sample of k rows without replacement, the same on every runner (jobs/kernels/sample.py).
 
-    python jobs/mr_sample.py --query runs/sample-.../queries/0001.query packed.txt
+python jobs/mr_sample.py --query runs/sample-.../queries/0001.query packed.txt
 """
 
 from jobs.kernels.sample import SampleStatistics

@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
 
-import jobs.mrjob_compat  # noqa: F401  (before mrjob)
 from mrjob.compat import jobconf_from_env
 from mrjob.job import MRJob
 from mrjob.protocol import BytesProtocol, BytesValueProtocol
 
+import jobs.mrjob_compat  # noqa: F401  (before mrjob)
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
 from jobs.design import Design, RowCounts
 from jobs.environment import Environment
@@ -83,7 +83,7 @@ KEY = b"scan"
 class MRScan(MRJob):
     """Base of the jobs with one record back; see the module."""
 
-    statistics_class: type
+    statistics_class: "type[Statistics]"
 
     INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
@@ -106,7 +106,7 @@ class MRScan(MRJob):
         self.columns = self.query.design.columns()
         self.blocks_file = BlocksFile(self.options.blocks) if self.options.blocks else None
         self.text = TextReader(self.query.text, _split_name()) if self.query.text else None
-        self.tree = MergeTree()
+        self.tree: MergeTree[Statistics] = MergeTree()
         self.answer = self.statistics_class.zero(self.query.question)
         self.counts = RowCounts()
         self.n_blocks = 0
@@ -120,9 +120,7 @@ class MRScan(MRJob):
             for block in self.text.read(line):
                 self.add_block(block)
         elif line.strip():
-            raise BadRecord(
-                f"this line is no packed block, and the query does not say how to read text: {line[:60]!r}"
-            )
+            raise BadRecord(f"this line is no packed block, and the query does not say how to read text: {line[:60]!r}")
 
     def add_block(self, block):
         rows = self.query.design.apply(block)
@@ -156,7 +154,8 @@ class MRScan(MRJob):
 
     def reducer(self, _, values):
         """Input: as mapper_final emits, in the order of the data. Output: one line, the PassAnswer."""
-        tree, answer, reports = MergeTree(), None, []
+        tree: MergeTree[Statistics] = MergeTree()
+        answer, reports = None, []
         for value in values:
             label, record = value.split(b"|", 1)
             if label != b"task":

@@ -1,6 +1,6 @@
 """One pass of weighted ordinary least squares: R of sqrt(w) [1, X - c, y - c_y] (jobs/kernels/wols.py).
 
-    python jobs/mr_wols.py --query runs/wols-.../queries/0001.query packed.txt
+python jobs/mr_wols.py --query runs/wols-.../queries/0001.query packed.txt
 """
 
 from jobs.kernels.wols import WOLSStatistics

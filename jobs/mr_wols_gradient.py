@@ -1,6 +1,6 @@
 """One gradient of weighted least squares for many candidates at once (jobs/kernels/wols_gradient.py).
 
-    python jobs/mr_wols_gradient.py --query runs/wols-.../queries/0001.query packed.txt
+python jobs/mr_wols_gradient.py --query runs/wols-.../queries/0001.query packed.txt
 """
 
 from jobs.kernels.wols_gradient import WOLSGradientStatistics

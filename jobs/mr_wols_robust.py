@@ -1,6 +1,6 @@
 """The second pass of weighted least squares: the middles of its sandwich covariances (jobs/kernels/wols_robust.py).
 
-    python jobs/mr_wols_robust.py --query runs/wols-.../queries/0002.query packed.txt
+python jobs/mr_wols_robust.py --query runs/wols-.../queries/0002.query packed.txt
 """
 
 from jobs.kernels.wols_robust import WOLSRobustStatistics

@@ -91,7 +91,9 @@ class TextReader:
     def _parse_line(self, line: str) -> list[float]:
         cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
         if len(cells) != len(self.format.columns):
-            raise BadRow(f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}")
+            raise BadRow(
+                f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}"
+            )
         return [self._number(cell.strip(), name, line) for cell, name in zip(cells, self.format.columns)]
 
     def _number(self, cell: str, name: str, line: str) -> float:

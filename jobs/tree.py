@@ -52,7 +52,9 @@ class MergeTree(Generic[T]):
             start, expected = index << level, following.get(part, 0)
             if start != expected:
                 problem = "is missing" if start > expected else "came twice"
-                raise BadBlock(f"block {min(start, expected)} of part {part} {problem}; the pass did not see every row once")
+                raise BadBlock(
+                    f"block {min(start, expected)} of part {part} {problem}; the pass did not see every row once"
+                )
             parts.setdefault(part, []).append(result)
             following[part] = start + (1 << level)
         joined: T | None = None

@@ -97,7 +97,9 @@ def pack(
                 shutil.rmtree(growing, ignore_errors=True)
                 raise
     except OSError as error:
-        raise ScanError(f"the cache folder {cache_dir} cannot be used ({error.strerror}); give another by --cache-dir") from None
+        raise ScanError(
+            f"the cache folder {cache_dir} cannot be used ({error.strerror}); give another by --cache-dir"
+        ) from None
     _evict(os.path.dirname(folder), cache_bytes, keep=folder)
     return Pack(folder, manifest, False)
 
@@ -119,7 +121,7 @@ def _same_as_before(sources: list[Source]) -> None:
     for source in sources:
         status = os.stat(source.path)
         if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
-            raise ScanError(f"{source.path} changed while it was being read; run again when it is complete")
+            raise ScanError(f"{source.shown} changed while it was being read; run again when it is complete")
 
 
 @contextmanager

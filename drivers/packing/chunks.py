@@ -36,7 +36,7 @@ def chunks(source: Source, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
             data, first = data.removeprefix(BYTE_ORDER_MARK), False
         end = last_record_end(data)
         if end == 0 and len(data) > LONGEST_RECORD:
-            raise ScanError(f"{source.path}, line {line}: a quoted cell that does not end within 256 MiB")
+            raise ScanError(f"{source.shown}, line {line}: a quoted cell that does not end within 256 MiB")
         if end:
             yield Chunk(source, line, data[:end])
             line += count_lines(data[:end])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -39,6 +38,6 @@ def place_of_row(pack: Pack, options: TextOptions, row: int) -> str:
     for chunk in data_chunks(source, options):
         n_rows = parser.parse(chunk).n_rows
         if left < n_rows:
-            return f"{os.path.relpath(source.path)}, line {parser.line_of(chunk, left)}"
+            return f"{source.shown}, line {parser.line_of(chunk, left)}"
         left -= n_rows
-    return os.path.relpath(source.path)
+    return source.shown

@@ -39,14 +39,22 @@ class Manifest(Record):
 
         :raises ScanError: an unknown column, with the closest name there is
         """
-        if name in self.columns:
-            return self.columns.index(name)
-        close = difflib.get_close_matches(name, self.columns, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        shown = ", ".join(self.columns[:8]) + (", ..." if len(self.columns) > 8 else "")
-        raise ScanError(f"there is no column {name!r}{hint} The columns are {shown}".replace("? The", "? The", 1))
+        return find_column(self.columns, name)
 
     def mean(self, name: str) -> float:
         """The mean of a column's present cells; 0 where there are none."""
         value = float(self.means[self.index(name)])
         return value if np.isfinite(value) else 0.0
+
+
+def find_column(columns: list[str], name: str) -> int:
+    """The place of a column among others.
+
+    :raises ScanError: an unknown column, with the closest name there is
+    """
+    if name in columns:
+        return columns.index(name)
+    close = difflib.get_close_matches(name, columns, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
+    raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}")

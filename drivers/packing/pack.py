@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from drivers.packing.chunks import Chunk, chunks, count_lines, record_ends
-from drivers.packing.manifest import FORMAT_VERSION, Manifest
+from drivers.packing.manifest import FORMAT_VERSION, Manifest, find_column
 from drivers.packing.sources import Source
 from drivers.packing.text import BadRecord, Parsed, TextOptions, TextParser, read_header
 from jobs.blocks import Block, reference_line
@@ -143,7 +143,7 @@ def file_columns(sources: list[Source], options: TextOptions) -> list[str]:
         others = read_header(source, options)
         if others != names:
             raise ScanError(
-                f"{source.path} has the columns {', '.join(others)}, but {sources[0].path} has {', '.join(names)}"
+                f"{source.shown} has the columns {', '.join(others)}, but {sources[0].shown} has {', '.join(names)}"
             )
     return names
 
@@ -161,8 +161,7 @@ def write_pack(
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
     names = file_columns(sources, options)
-    known = Manifest(FORMAT_VERSION, names, options.delimiter, 0, 0, 0, 0, "", [], [], [], [], [])  # type: ignore[arg-type]
-    kept = names if chosen is None else [names[known.index(name)] for name in chosen]
+    kept = names if chosen is None else [names[find_column(names, name)] for name in chosen]
     parser = TextParser(names, kept, options)
     writer = BlockWriter(folder, kept)
     rejects = Rejects(folder, max_bad_rows)
@@ -182,7 +181,7 @@ def write_pack(
     finally:
         rejects.finish()
     if writer.n_rows == 0:
-        raise ScanError(f"{sources[0].path} holds no rows" + (" that can be used" if rejects.n else " of data"))
+        raise ScanError(f"{sources[0].shown} holds no rows" + (" that can be used" if rejects.n else " of data"))
     counts = writer.n_rows - writer.n_missing
     manifest = Manifest(
         format_version=FORMAT_VERSION,

@@ -22,6 +22,12 @@ class Source:
     size: int
     mtime_ns: int
 
+    @property
+    def shown(self) -> str:
+        """The path as a user near the current folder would write it."""
+        relative = os.path.relpath(self.path)
+        return self.path if relative.startswith("..") else relative
+
 
 def find_sources(inputs: Iterable[str]) -> list[Source]:
     """The files behind paths, globs and directories, sorted by path.
@@ -79,4 +85,4 @@ def read_pieces(source: Source, size: int) -> Iterator[bytes]:
                 while piece := f.read(size):
                     yield piece
     except OSError as error:
-        raise ScanError(f"{source.path} cannot be read: {error.strerror or error}") from None
+        raise ScanError(f"{source.shown} cannot be read: {error.strerror or error}") from None

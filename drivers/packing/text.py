@@ -6,7 +6,6 @@ So one parser decides what a number is, and a bad row costs its chunk a second r
 from __future__ import annotations
 
 import csv
-import os
 import re
 from dataclasses import dataclass, field
 
@@ -75,18 +74,18 @@ def read_header(source: Source, options: TextOptions) -> list[str]:
     try:
         text = record.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise ScanError(f"{source.path} is not text: its first line is not UTF-8") from None
+        raise ScanError(f"{source.shown} is not text: its first line is not UTF-8") from None
     names = [name.strip() for name in next(csv.reader([text], delimiter=options.delimiter), [])]
     if any(_is_number(name) for name in names):
         raise ScanError(
-            f"{source.path}, line 1 should name the columns but holds data ({text[:60]!r}); "
+            f"{source.shown}, line 1 should name the columns but holds data ({text[:60]!r}); "
             "for a file without header give --columns name,name,..."
         )
     if not names or "" in names:
-        raise ScanError(f"{source.path}, line 1: column {names.index('') + 1 if names else 1} has no name")
+        raise ScanError(f"{source.shown}, line 1: column {names.index('') + 1 if names else 1} has no name")
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ScanError(f"{source.path}, line 1: the column name {sorted(twice)[0]!r} stands there twice")
+        raise ScanError(f"{source.shown}, line 1: the column name {sorted(twice)[0]!r} stands there twice")
     return names
 
 
@@ -152,7 +151,7 @@ class TextParser:
 
     def _explain(self, chunk: Chunk) -> BadRecord:
         """What is wrong with a single record."""
-        path = os.path.relpath(chunk.source.path)
+        path = chunk.source.shown
         text = chunk.data.decode("utf-8", "replace").strip("\r\n")
         cells = next(csv.reader([text], delimiter=self.options.delimiter), [])
         if len(cells) != len(self.names):

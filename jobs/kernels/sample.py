@@ -61,9 +61,11 @@ class SampleStatistics(Statistics):
         """Equal, bit for bit: there is no rounding in a choice."""
         if not isinstance(other, SampleStatistics):
             return False
-        return self.k == other.k and all(
-            close_arrays(getattr(self, name), getattr(other, name), 0.0) for name in ("keys", "places")
-        ) and np.array_equal(self.rows, other.rows, equal_nan=True)
+        return (
+            self.k == other.k
+            and all(close_arrays(getattr(self, name), getattr(other, name), 0.0) for name in ("keys", "places"))
+            and np.array_equal(self.rows, other.rows, equal_nan=True)
+        )
 
     def in_file_order(self) -> np.ndarray:
         """The rows in the order in which they stand in the data, shape (s, n_columns)."""

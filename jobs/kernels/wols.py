@@ -111,7 +111,7 @@ class WOLSSolution(Record):
 def r_factor(matrix: np.ndarray) -> np.ndarray:
     """R of the QR factorisation of an (n, k) matrix, shape (k, k), padded with zero rows when n < k."""
     k = matrix.shape[1]
-    r = np.linalg.qr(matrix, mode="r")
+    r: np.ndarray = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]
     return r if len(r) == k else np.vstack([r, np.zeros((k - len(r), k))])
 
 

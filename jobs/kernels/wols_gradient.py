@@ -126,7 +126,9 @@ def update(state: WOLSGradientState, statistics: WOLSGradientStatistics) -> WOLS
     alive = state.alive
     g = gradient(statistics, state.query(), state.gradient)
     step = state.rates[alive] * g
-    values = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(state).items()}
+    values: dict[str, Any] = {
+        name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(state).items()
+    }
     norm = np.linalg.norm(g, axis=0)
     step_norm = np.linalg.norm(step, axis=0)
     loss = statistics.loss_sum / statistics.weight_sum
