@@ -50,6 +50,12 @@ class HadoopFileSystem:
         """Whether a path is there."""
         return subprocess.run([self.binary, "fs", "-test", "-e", path], capture_output=True).returncode == 0
 
+    def stage(self, path: str, source: Iterable[bytes]) -> str:
+        """Puts a file where it is not there yet, and gives its path."""
+        if not self.exists(path):
+            self.put(source, path)
+        return path
+
     def put(self, source: Iterable[bytes], path: str) -> None:
         """Streams bytes into a new file that only this user may read; it has its name when it is whole."""
         partial = f"{path}.{os.getpid()}.partial"

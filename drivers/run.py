@@ -96,7 +96,8 @@ class Run:
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
         if self._runner is None:
-            self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory)
+            with _logged(self._log, False):
+                self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory)
         arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
         started = time.perf_counter()
         answer = self._run_job(job, arguments)
@@ -138,10 +139,10 @@ class Run:
             except ScanError:
                 raise  # the inline runner raises the task's own error
             except Exception as error:
-                logging.getLogger("mrjob").error(traceback.format_exc())
                 with open(self._log, encoding="utf-8", errors="replace") as f:
                     f.seek(log_start)
                     message = explain_failure(error, self.alias, f.read(), self._log)
+                logging.getLogger("mrjob").error(traceback.format_exc())
                 raise ScanError(message) from error
         answers = [line for line in lines if line.strip()]
         if len(answers) != 1:

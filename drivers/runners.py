@@ -6,10 +6,11 @@ Every default here gives way to the user's own switch or mrjob.conf.
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from drivers.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
@@ -20,8 +21,17 @@ from jobs.errors import ScanError
 
 LOCAL_RUNNERS = ("inline", "local")
 RUNNERS = ("inline", "local", "hadoop", "spark", "emr")
-# The blocks of a pack are cut into this many splits or more where the cluster cuts by bytes.
+# What a map task reads: long enough to be worth the seconds that its start takes.
 HADOOP_SPLIT_BYTES = 64 << 20
+
+
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES")
+# What to try, by what the log says.
+HINTS = {
+    r"No module named 'numpy'": "the Python of the nodes has no numpy; name one that has with --python-bin",
+    r"python3?: (?:command )?not found|code 127": "the nodes have no such Python; name one with --python-bin",
+    r"Connection refused": "the cluster does not answer; is it up?",
+}
 
 
 @dataclass
@@ -31,7 +41,6 @@ class Runner:
     alias: str
     arguments: list[str]
     inputs: list[str]
-    hints: dict[str, str] = field(default_factory=dict)
 
 
 def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunDirectory) -> Runner:
@@ -49,28 +58,42 @@ def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunD
     code = directory.file("jobs.zip")
     build_zip(code)
     if alias == "hadoop":
-        # In mrjob.conf hadoop_bin may be a list of words, whose first is the program.
-        given = user.value("--hadoop-bin", "hadoop_bin")
-        binary = (given if isinstance(given, str) else given[0]) if given else hadoop_binary()
-        files = HadoopFileSystem(binary)
-        arguments = user.with_defaults(
-            {
-                **defaults,
-                "--hadoop-bin": binary,
-                "--hadoop-streaming-jar": streaming_jar(binary),
-                "--no-bootstrap-mrjob": None,
-                "--no-check-input-paths": None,
-            }
-        )
-        splits = ["-D", f"mapreduce.input.fileinputformat.split.maxsize={HADOOP_SPLIT_BYTES}"]
-        arguments = [*splits, "-D", "mapreduce.job.reduces=1", *arguments, f"--py-files={code}"]
-        return Runner(alias, arguments, [_staged(files, pack)])
+        return _set_up_hadoop(user, defaults, code, pack)
     lines = directory.file("tmp", "blocks.txt")
     with open(lines, "wb") as f:
         f.writelines(block_lines(pack.blocks, pack.index))
     spark = {"--python-bin": sys.executable, "--spark-tmp-dir": tmp} if alias == "spark" else {}
     arguments = user.with_defaults({**defaults, **spark, "--no-bootstrap-mrjob": None})
-    return Runner(alias, ["-D", "mapreduce.job.reduces=1", *arguments, f"--py-files={code}"], [lines])
+    return Runner(alias, ["-D", "mapreduce.job.reduces=1", *_kernel_choice(), *arguments, f"--py-files={code}"], [lines])
+
+
+def _set_up_hadoop(user: Switches, defaults: dict[str, str | None], code: str, pack: Pack) -> Runner:
+    # In mrjob.conf hadoop_bin may be a list of words, whose first is the program.
+    given = user.value("--hadoop-bin", "hadoop_bin")
+    binary = (given if isinstance(given, str) else given[0]) if given else hadoop_binary()
+    files = HadoopFileSystem(binary)
+    # Not under /user/<name>, which need not be there, and with its scheme: the default file system may be another.
+    home = f"hdfs:///tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}"
+    pack_name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
+    # Sent once and found again by later passes and runs; a pass itself ships only its query and its script.
+    lines = files.stage(f"{home}/packs/{pack_name}/blocks.txt", block_lines(pack.blocks, pack.index))
+    with open(code, "rb") as f:
+        content = f.read()
+    code_on_hdfs = files.stage(f"{home}/code/{hashlib.sha256(content).hexdigest()[:16]}/jobs.zip", [content])
+    arguments = user.with_defaults(
+        {
+            **defaults,
+            "--hadoop-bin": binary,
+            "--hadoop-streaming-jar": streaming_jar(binary),
+            "--hadoop-tmp-dir": f"{home}/tmp",
+            "--no-bootstrap-mrjob": None,
+            "--no-check-input-paths": None,
+        }
+    )
+    # Streaming's input format cuts by the number of map tasks asked for, and at HDFS blocks.
+    n_maps = -(-os.path.getsize(pack.blocks) * 4 // 3 // HADOOP_SPLIT_BYTES)
+    jobconf = ["-D", "mapreduce.job.reduces=1", "-D", f"mapreduce.job.maps={n_maps}"]
+    return Runner("hadoop", [*jobconf, *_kernel_choice(), *arguments, f"--py-files={code_on_hdfs}"], [lines])
 
 
 class Switches:
@@ -119,17 +142,9 @@ def _conf_options(alias: str, arguments: list[str]) -> dict:
     return merged
 
 
-def _staged(files: HadoopFileSystem, pack: Pack) -> str:
-    """The pack's lines on the cluster's file system: sent once, found again by later passes and runs."""
-    name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
-    path = f"/tmp/scanlearn-{_user()}/packs/{name}/blocks.txt"
-    if not files.exists(path):
-        files.put(block_lines(pack.blocks, pack.index), path)
-    return f"hdfs://{path}"
-
-
-def _user() -> str:
-    return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+def _kernel_choice() -> list[str]:
+    """What chooses the numeric kernels here is given to the tasks, whose environment is clean: else other bits."""
+    return [f"--cmdenv={name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(KERNEL_VARIABLES)]
 
 
 def explain_failure(error: BaseException, alias: str, log_text: str, log_path: str) -> str:
@@ -137,13 +152,15 @@ def explain_failure(error: BaseException, alias: str, log_text: str, log_path: s
     told = re.findall(r"^(?:[\w.]*\.)?(?:ScanError|BadRecord|BadBlock|BadRow): (.+)$", log_text, re.MULTILINE)
     if told:
         return told[-1]
-    raised = re.findall(r"^([A-Za-z_][\w.]*(?:Error|Exception)(?:: .+)?)$", log_text, re.MULTILINE)
+    raised = re.findall(r"^([A-Z]\w*(?:Error|Exception)(?:: .+)?)$", log_text, re.MULTILINE)
     reason = raised[-1] if raised else _shift_status(str(error))
-    return f"the job failed on the runner {alias}: {reason}\n  the whole story is in {log_path}"
+    hints = [hint for pattern, hint in HINTS.items() if re.search(pattern, log_text)]
+    return "\n  ".join([f"the job failed on the runner {alias}: {reason}", *hints, f"the whole story is in {log_path}"])
 
 
 def _shift_status(message: str) -> str:
-    """mrjob shows the raw wait status: 256 is exit status 1."""
+    """mrjob shows the whole command, and the raw wait status: 256 is exit status 1."""
+    message = re.sub(r"Command '.*' returned", "the command returned", message, flags=re.DOTALL)
 
     def shifted(match: re.Match[str]) -> str:
         status = int(match.group(2))

@@ -13,7 +13,6 @@ strings. Neither can carry code: a line names one of the record classes that thi
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import hashlib
 import json
@@ -28,6 +27,7 @@ from jobs.errors import BadRecord
 
 FORMAT = "scanlearn1"
 _SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
+_DTYPES = frozenset(np.dtype(code).newbyteorder("<").str for code in "?bhilqBHILQefd")
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _classes: dict[str, type[Record]] = {}
 
@@ -49,7 +49,7 @@ class Record:
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
-            value = getattr(self, f.name)
+            value, kind = getattr(self, f.name), _type_name(f)
             if "dtype" in f.metadata:
                 value = np.asarray(value, dtype=f.metadata["dtype"])
                 if value.ndim != f.metadata["ndim"]:
@@ -57,14 +57,16 @@ class Record:
                         f"{type(self).__name__}.{f.name} must have {f.metadata['ndim']} axes, it has {value.ndim}"
                     )
                 setattr(self, f.name, value)
-            elif f.type == "float" and type(value) is not float:
+            elif kind == "float" and type(value) is not float:
                 if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)):
                     raise BadRecord(f"{type(self).__name__}.{f.name} must be a number, not {value!r}")
                 setattr(self, f.name, float(value))
-            elif f.type in _SCALARS and type(value) is not _SCALARS[f.type]:
-                if not (f.type == "int" and isinstance(value, np.integer)):
-                    raise BadRecord(f"{type(self).__name__}.{f.name} must be of type {f.type}, not {value!r}")
+            elif kind in _SCALARS and type(value) is not _SCALARS[kind]:
+                if not (kind == "int" and isinstance(value, np.integer)):
+                    raise BadRecord(f"{type(self).__name__}.{f.name} must be of type {kind}, not {value!r}")
                 setattr(self, f.name, int(value))
+            elif kind in _classes and not isinstance(value, _classes[kind]):
+                raise BadRecord(f"{type(self).__name__}.{f.name} must be a record of {kind}, not {value!r}")
 
     # -- the line ----------------------------------------------------------------------------------------------------
 
@@ -83,7 +85,8 @@ class Record:
         :raises BadRecord: a line that is foreign, cut short, damaged, or another record than this class
         """
         text = line.decode("latin-1") if isinstance(line, bytes) else line
-        pieces = text.rstrip("\r\n").split(" ")
+        # Hadoop streaming ends a line that has a key only by a tab; a record holds none.
+        pieces = text.rstrip("\t\r\n").split(" ")
         shown = _shorten(text)
         if pieces[0] != FORMAT:
             raise BadRecord(f"this is not a {FORMAT} record: {shown}")
@@ -102,7 +105,7 @@ class Record:
             buffer.finish()
         except BadRecord as error:
             raise BadRecord(f"{error}: {shown}") from None
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError, binascii.Error) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
             raise BadRecord(f"a record that cannot be decoded ({error}): {shown}") from None
         if not isinstance(record, cls):
             raise BadRecord(f"a record of {type(record).__name__} where one of {cls.__name__} should be: {shown}")
@@ -130,14 +133,14 @@ class Record:
         arguments = {}
         for f in dataclasses.fields(cls):
             value = values[f.name]
-            if "dtype" in f.metadata or f.type == "float":
+            if "dtype" in f.metadata or _type_name(f) == "float":
                 value = _restore_special(value)
-            elif f.type in _classes:
-                value = _classes[str(f.type)].from_json(value)
+            elif _type_name(f) in _classes:
+                value = _classes[_type_name(f)].from_json(value)
             arguments[f.name] = value
         try:
             return cls(**arguments)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise BadRecord(f"{cls.__name__} cannot be read: {error}") from None
 
 
@@ -158,6 +161,11 @@ def readable(value: Any) -> Any:
     return value
 
 
+def _type_name(f: Any) -> str:
+    """The declared type of a field; it is no string where a module evaluates its annotations."""
+    return f.type if isinstance(f.type, str) else getattr(f.type, "__name__", "")
+
+
 def _restore_special(value: Any) -> Any:
     if isinstance(value, list):
         return [_restore_special(item) for item in value]
@@ -170,7 +178,7 @@ def _encode(value: Any, payload: list[bytes]) -> Any:
         return {"$record": type(value).__name__, "fields": fields}
     if isinstance(value, np.ndarray):
         dtype = value.dtype.newbyteorder("<")
-        if dtype.kind not in "fiub":
+        if dtype.str not in _DTYPES:
             raise TypeError(f"arrays of {value.dtype} do not travel")
         payload.append(np.ascontiguousarray(value, dtype=dtype).tobytes())
         return {"$array": dtype.str, "shape": list(value.shape)}
@@ -215,9 +223,9 @@ class _Payload:
         self.offset = 0
 
     def take(self, dtype_name: str, shape: list[int]) -> np.ndarray:
-        dtype = np.dtype(dtype_name)
-        if dtype.kind not in "fiub" or any(type(n) is not int or n < 0 for n in shape):
+        if dtype_name not in _DTYPES or any(type(n) is not int or n < 0 for n in shape):
             raise BadRecord(f"an array of dtype {dtype_name!r} and shape {shape}")
+        dtype = np.dtype(dtype_name)
         count = math.prod(shape)
         end = self.offset + count * dtype.itemsize
         if end > len(self.data):

@@ -54,7 +54,7 @@ def find_column(columns: list[str], name: str) -> int:
     """
     if name in columns:
         return columns.index(name)
-    close = difflib.get_close_matches(name, columns, n=1)
+    close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
     shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
     raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}")

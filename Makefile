@@ -1,0 +1,49 @@
+# `make run` and `make test` do everything on a fresh machine with Python >= 3.11; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lint bench hadoop-up hadoop-down clean
+
+help:  ## list these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "scanlearn needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+install: $(STAMP)  ## make .venv and install into it
+
+run: install  ## generate 1,000,000 rows, pack them, fit weighted least squares, say where everything lies
+	$(BIN)/python drivers/run_wols.py
+
+test: install  ## the tests that need no Java
+	$(BIN)/python -m pytest -m "not hadoop and not slow"
+
+test-all: install hadoop-up  ## all tests, on a real Hadoop too
+	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest; \
+		status=$$?; $(MAKE) hadoop-down; exit $$status
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install  ## time and memory against scikit-learn and PySpark (downloads PySpark)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python bench/linear.py
+
+hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Java 17 and Maven)
+	$(BIN)/python hadoop/cluster.py up
+
+hadoop-down: install  ## stop it; its files stay
+	$(BIN)/python hadoop/cluster.py down
+
+clean:  ## remove what was built here, except .venv and .hadoop
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -exec rm -rf {} +

@@ -1,0 +1,78 @@
+"""`run_wols.py` on the Hadoop of `make hadoop-up`: the code and the data get there, and the bits are those of inline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from data_gen.gen_regression import generate
+from tests.conftest import read_model, read_passes
+
+pytestmark = pytest.mark.hadoop
+
+DATA = ("d.csv", "--columns", "y,x,w", "--target", "y", "--weight", "w", "--no-report")
+
+
+@pytest.fixture
+def hadoop(tmp_path):
+    """The `hadoop fs` command of the running cluster."""
+    home = os.environ.get("HADOOP_HOME")
+    if home is None:
+        pytest.fail('HADOOP_HOME is not set; make hadoop-up, then eval "$(python hadoop/cluster.py env)"')
+    generate(tmp_path / "d.csv", rows=400_000)
+
+    def fs(*arguments):
+        done = subprocess.run([f"{home}/bin/hadoop", "fs", *arguments], capture_output=True, text=True, check=False)
+        return done.stdout
+
+    return fs
+
+
+@pytest.mark.parametrize("n_splits", [1, 8])
+def test_the_exact_fit_has_the_bits_of_inline(run_wols, hadoop, n_splits):
+    assert run_wols(*DATA, "--run-dir", "inline").returncode == 0
+    done = run_wols(*DATA, "--run-dir", "r", "-r", "hadoop", "-D", f"mapreduce.job.maps={n_splits}")
+    assert done.returncode == 0, done.stderr
+    ours, inline = read_passes("r"), read_passes("inline")
+    assert [entry["statistics_md5"] for entry in ours] == [entry["statistics_md5"] for entry in inline]
+    assert [entry["job"] for entry in ours] == ["MRWOLS", "MRWOLSRobust"]
+    assert read_model("r")["parameters"] == read_model("inline")["parameters"]
+    assert read_model("r")["inference"] == read_model("inline")["inference"]
+    assert ours[0]["n_tasks"] == pytest.approx(n_splits, abs=1)
+
+
+def test_three_steps_of_gradient_descent_have_the_bits_of_inline(run_wols, hadoop):
+    options = (*DATA, "--solver", "gd", "--start", "0.636,0.2105", "--learning-rate", "0.05,0.5", "--max-iter", "3")
+    assert run_wols(*options, "--run-dir", "inline").returncode == 3
+    done = run_wols(*options, "--run-dir", "r", "-r", "hadoop")
+    assert done.returncode == 3, done.stderr
+    md5s = [[entry["statistics_md5"] for entry in read_passes(run)] for run in ("r", "inline")]
+    assert md5s[0] == md5s[1]
+    assert len(md5s[0]) == 3
+    assert read_model("r")["parameters"] == read_model("inline")["parameters"]
+    # Passes leave nothing behind but the packed table and the code, which the next run finds again.
+    user = os.environ.get("HADOOP_USER_NAME", "root")
+    assert hadoop("-ls", f"/tmp/scanlearn-{user}/tmp").strip() == ""
+    assert "blocks.txt" in hadoop("-ls", f"/tmp/scanlearn-{user}/packs/*")
+
+
+def test_a_sample_has_the_rows_of_inline(tmp_path, run_sample, hadoop):
+    options = ("d.csv", "--columns", "y,x,w", "--rows", "300")
+    assert run_sample(*options, "-o", "inline.csv").returncode == 0
+    done = run_sample(*options, "-o", "hadoop.csv", "-r", "hadoop")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "hadoop.csv").read_text() == (tmp_path / "inline.csv").read_text()
+
+
+def test_a_python_without_numpy_is_one_message(tmp_path, run_wols, hadoop):
+    bare = tmp_path / "python-without-numpy"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    done = run_wols(*DATA, "-r", "hadoop", "--python-bin", bare)
+    assert done.returncode == 1
+    assert "No module named 'numpy'" in done.stderr
+    assert "name one that has with --python-bin" in done.stderr
+    assert "Traceback" not in done.stderr

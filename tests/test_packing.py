@@ -1,0 +1,260 @@
+"""Packing: what goes in comes out, bad input is named exactly, and nothing half done is left."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drivers.packing import chunks as chunks_module
+from drivers.packing.cache import pack
+from drivers.packing.chunks import chunks, count_lines
+from drivers.packing.locate import first_row_where, place_of_row
+from drivers.packing.pack import rows_per_block
+from drivers.packing.sources import find_sources
+from drivers.packing.text import TextOptions
+from jobs.blocks import BlocksFile, read_line
+from jobs.errors import ScanError
+from tests.conftest import make_table, write_csv
+
+
+def packed_matrix(made):
+    """All rows of a pack, by reading its blocks."""
+    blocks = BlocksFile(made.blocks)
+    with open(made.index, "rb") as f:
+        read = [read_line(line.rstrip(b"\n"), made.manifest.columns, blocks) for line in f]
+    assert [block.number for block in read] == list(range(len(read)))
+    assert all(block.n_rows == made.manifest.block_rows for block in read[:-1])
+    return np.vstack([np.column_stack([block.columns[name] for name in made.manifest.columns]) for block in read])
+
+
+def pack_text(path, text, options=None, **keywords):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return pack(find_sources([str(path)]), options or TextOptions(), **keywords)
+
+
+def test_a_table_comes_back_bit_for_bit_with_its_moments(tmp_path):
+    matrix, names = make_table(5000)
+    made = pack(find_sources([str(write_csv(tmp_path / "t.csv", matrix, names))]), TextOptions())
+    assert made.manifest.columns == names
+    np.testing.assert_array_equal(packed_matrix(made), matrix)
+    np.testing.assert_allclose(made.manifest.means, matrix.mean(axis=0), rtol=1e-13)
+    np.testing.assert_array_equal(made.manifest.minima, matrix.min(axis=0))
+    np.testing.assert_array_equal(made.manifest.maxima, matrix.max(axis=0))
+    sample = made.sample()
+    assert len(sample.rows) == 5000
+    np.testing.assert_array_equal(sample.in_file_order(), matrix)
+
+
+@pytest.mark.parametrize("n_files", [1, 3, 10])
+def test_blocks_are_cut_across_files_so_the_files_do_not_matter(tmp_path, monkeypatch, n_files):
+    monkeypatch.setattr("drivers.packing.pack.BLOCK_BYTES", 8 * 4 * 100)
+    matrix, names = make_table(1037)
+    for i, piece in enumerate(np.array_split(matrix, n_files)):
+        write_csv(tmp_path / f"part-{i:02d}.csv", piece, names)
+    made = pack(find_sources([str(tmp_path / "part-*.csv")]), TextOptions())
+    whole = pack(find_sources([str(write_csv(tmp_path / "whole.csv", matrix, names))]), TextOptions())
+    assert made.manifest.n_blocks == 11
+    assert made.manifest.fingerprint == whole.manifest.fingerprint
+    np.testing.assert_array_equal(packed_matrix(made), matrix)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_line_ends_and_a_byte_order_mark(tmp_path, end, last):
+    text = "\ufeff" + end.join(["y,x", "1,2", "", "3,4", "5,6"]) + (end if last else "")
+    made = pack_text(tmp_path / "t.csv", text)
+    np.testing.assert_array_equal(packed_matrix(made), [[1, 2], [3, 4], [5, 6]])
+
+
+def test_gzip_tsv_delimiter_and_directory(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.tsv.gz").write_bytes(gzip.compress(b"y\tx\n1\t2\n"))
+    (folder / "_SUCCESS").write_text("")
+    made = pack(find_sources([str(folder)]), TextOptions(delimiter="\t"))
+    np.testing.assert_array_equal(packed_matrix(made), [[1, 2]])
+
+
+def test_only_the_columns_that_are_wanted_are_read(tmp_path):
+    made = pack_text(tmp_path / "t.csv", "name,y,x\nann,1,2\nbob,3,4\n", chosen=["x", "y"])
+    assert made.manifest.columns == ["x", "y"]
+    np.testing.assert_array_equal(packed_matrix(made), [[2, 1], [4, 3]])
+
+
+def test_missing_cells_are_nan_and_counted(tmp_path):
+    made = pack_text(tmp_path / "t.csv", 'y,x\n1,\nNA,2\n"",3\nnan,4\n5,5\n')
+    assert made.manifest.n_missing.tolist() == [3, 1]
+    assert made.manifest.means.tolist() == [3.0, 3.5]
+    assert np.isnan(packed_matrix(made)).sum() == 4
+
+
+@given(st.lists(st.sampled_from(["1,2", "", '"3","4"', '5,"6"', "7,8"]), min_size=1, max_size=12), st.integers(1, 9))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_chunks_are_whole_records_whatever_their_size(tmp_path, records, size):
+    end = ["\n", "\r\n", "\r"][size % 3]
+    data = end.join(records).encode()
+    if not data:
+        return
+    path = tmp_path / "t.csv"
+    path.write_bytes(data)
+    (source,) = find_sources([str(path)])
+    found = list(chunks(source, size))
+    assert b"".join(chunk.data for chunk in found) == data
+    for before, after in zip(found, found[1:]):
+        assert after.line == before.line + count_lines(before.data)
+        assert before.data.endswith((b"\n", b"\r"))
+        assert not (before.data.endswith(b"\r") and after.data.startswith(b"\n"))
+
+
+def test_a_newline_inside_quotes_does_not_end_a_record(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'a,"x\ny"\nb,"z"\n')
+    (source,) = find_sources([str(path)])
+    assert [chunk.data for chunk in chunks(source, 5)] == [b'a,"x\ny"\n', b'b,"z"\n']
+
+
+BAD = [
+    ("3,abc", "line 4, column 'x': 'abc' is not a number"),
+    ("3", "line 4: this row has 1 cells where 2 columns are expected"),
+    ("3,4,5", "line 4: this row has 3 cells where 2 columns are expected"),
+    ("inf,4", "line 4, column 'y': 'inf' is not a finite number"),
+    ("1_0,4", "line 4, column 'y': '1_0' is not a number"),
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(("record", "message"), BAD)
+def test_a_bad_record_is_named_by_file_line_column_and_value(tmp_path, record, message, end):
+    text = end.join(["y,x", "1,2", "", record, "5,6"]) + end
+    with pytest.raises(ScanError) as raised:
+        pack_text(tmp_path / "t.csv", text)
+    assert f"t.csv, {message}" in str(raised.value)
+    assert not list((tmp_path / "cache" / "scanlearn" / "packs").glob("*[!k]"))  # nothing but the lock
+
+
+def test_bad_records_up_to_the_allowance_go_to_a_file(tmp_path):
+    rows = ["y,x"] + [f"{i},{i}" if i % 100 else "bad,1" for i in range(1, 1001)]
+    made = pack_text(tmp_path / "t.csv", "\n".join(rows), max_bad_rows=10)
+    assert (made.manifest.n_rows, made.manifest.n_rejected) == (990, 10)
+    lines = open(made.rejects).read().splitlines()
+    assert len(lines) == 11
+    assert lines[1] == "t.csv,101,y,bad,is not a number"
+    with pytest.raises(ScanError, match=r"--max-bad-rows 9 bad rows; the first:\n  t.csv, line 101"):
+        pack(find_sources([str(tmp_path / "t.csv")]), TextOptions(), max_bad_rows=9)
+
+
+def test_a_bad_cell_costs_its_chunk_a_second_read_and_not_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks_module.chunks, "__defaults__", (4096,))
+    parsed = []
+    from drivers.packing.text import TextParser
+
+    original = TextParser._parse_whole
+    monkeypatch.setattr(TextParser, "_parse_whole", lambda self, data: parsed.append(len(data)) or original(self, data))
+    rows = ["y,x"] + [f"{i},{i}" for i in range(20000)]
+    rows[15000] = "oops,1"
+    text = "\n".join(rows)
+    made = pack_text(tmp_path / "t.csv", text, max_bad_rows=1)
+    assert made.manifest.n_rows == 19999
+    assert sum(parsed) < len(text) + 4 * 4096
+
+
+def test_the_place_of_a_row_survives_rejects_blanks_and_several_files(tmp_path):
+    (tmp_path / "a.csv").write_text("y,x\n1,1\n\nbad,1\n2,2\n")
+    (tmp_path / "b.csv").write_text("y,x\n3,3\n\n\n4,-4\n")
+    options = TextOptions()
+    made = pack(find_sources(["a.csv", "b.csv"]), options, max_bad_rows=1)
+    found = first_row_where(made, "x", lambda values: values < 0)
+    assert found == (3, -4.0)
+    assert [place_of_row(made, options, row) for row in range(4)] == [
+        "a.csv, line 2", "a.csv, line 5", "b.csv, line 2", "b.csv, line 5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "t.csv is empty"),
+        ("y,x\n", "t.csv holds no rows"),
+        ("1,2\n3,4\n", "line 1 should name the columns but holds data"),
+        ("y,y\n1,2\n", "the column name 'y' stands there twice"),
+        ("y,\n1,2\n", "column 2 has no name"),
+        (b"\xff\xfe\x00\x01binary", "is not text"),
+    ],
+)
+def test_files_that_are_no_table(tmp_path, text, message):
+    with pytest.raises(ScanError, match=message):
+        pack_text(tmp_path / "t.csv", text)
+
+
+def test_inputs_that_are_not_there(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "t.csv").write_text("y\n1\n")
+    for inputs, message in [
+        (["gone.csv"], "no such file: gone.csv"),
+        (["*.parquet"], r"no file matches \*.parquet"),
+        (["empty"], "the directory empty holds no files"),
+        (["t.csv", "./t.csv"], "given twice"),
+        ([], "no input was given"),
+    ]:
+        with pytest.raises(ScanError, match=message):
+            find_sources(inputs)
+
+
+def test_other_header_in_a_second_file(tmp_path):
+    (tmp_path / "a.csv").write_text("y,x\n1,2\n")
+    (tmp_path / "b.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(ScanError, match=r"b.csv has the columns x, y, but a.csv has y, x"):
+        pack(find_sources(["a.csv", "b.csv"]), TextOptions())
+
+
+def test_the_cache_finds_a_pack_again_and_notices_a_change(tmp_path):
+    path = tmp_path / "t.csv"
+    assert not pack_text(path, "y,x\n1,2\n").was_cached
+    again = pack(find_sources([str(path)]), TextOptions())
+    assert again.was_cached
+    assert stat.S_IMODE(os.stat(again.folder).st_mode) == 0o700
+    assert not pack(find_sources([str(path)]), TextOptions(missing_tokens=("2",))).was_cached
+    assert not pack_text(path, "y,x\n1,3\n").was_cached
+
+
+def test_the_packs_used_longest_ago_leave_the_cache(tmp_path):
+    first = pack_text(tmp_path / "a.csv", "y\n1\n")
+    second = pack_text(tmp_path / "b.csv", "y\n2\n")
+    os.utime(first.folder, (1, 1))
+    two_packs = 5 * sum(entry.stat().st_size for entry in os.scandir(second.folder)) // 2
+    third = pack_text(tmp_path / "c.csv", "y\n3\n", cache_bytes=two_packs)
+    assert [os.path.exists(made.folder) for made in (first, second, third)] == [False, True, True]
+
+
+def test_a_killed_packing_leaves_nothing_that_looks_whole(tmp_path):
+    matrix, names = make_table(200_000)
+    path = write_csv(tmp_path / "t.csv", matrix, names)
+    code = (
+        "import sys; from drivers.packing.cache import pack; from drivers.packing.sources import find_sources;"
+        "from drivers.packing.text import TextOptions;"
+        "print('go', flush=True); pack(find_sources([sys.argv[1]]), TextOptions())"
+    )
+    for delay in (0.02, 0.08, 0.15):
+        process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    made = pack(find_sources([str(path)]), TextOptions())
+    np.testing.assert_array_equal(packed_matrix(made), matrix)
+    assert not list((tmp_path / "cache" / "scanlearn" / "packs").glob("*.partial"))
+
+
+def test_blocks_are_taller_than_wide():
+    assert rows_per_block(3) == (1 << 20) // 24
+    assert rows_per_block(1000) == 8000

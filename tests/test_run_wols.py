@@ -1,0 +1,319 @@
+"""`drivers/run_wols.py` as a user runs it: results, accounts of rows, messages, and going on after a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from data_gen.gen_regression import generate
+from tests.conftest import make_table, read_model, read_passes, write_csv
+
+EXACT = ("--target", "y", "--weight", "w", "--no-report")
+
+
+@pytest.fixture
+def table(tmp_path):
+    matrix, names = make_table(3000)
+    write_csv(tmp_path / "t.csv", matrix, names)
+    return matrix, names
+
+
+def reference(matrix):
+    return sm.WLS(matrix[:, 0], sm.add_constant(matrix[:, 1:-1]), weights=matrix[:, -1]).fit()
+
+
+def test_the_fit_is_that_of_statsmodels(table, run_wols):
+    done = run_wols("t.csv", *EXACT, "--robust", "--run-dir", "r")
+    assert done.returncode == 0, done.stderr
+    model, expected = read_model("r"), reference(table[0])
+    classical, hc0, _ = model["inference"]["coefficients"]
+    for found, result in ((classical, expected), (hc0, reference(table[0]).get_robustcov_results("HC0", use_t=False))):
+        np.testing.assert_allclose(found["estimates"], result.params, rtol=1e-9)
+        np.testing.assert_allclose(found["standard_errors"], result.bse, rtol=1e-9)
+        np.testing.assert_allclose(found["statistics"], result.tvalues, rtol=1e-9)
+        np.testing.assert_allclose(found["p_values"], result.pvalues, rtol=1e-8, atol=1e-300)
+        np.testing.assert_allclose(found["intervals"], result.conf_int(), rtol=1e-9)
+    inference = model["inference"]
+    for name, attribute in {
+        "r_squared": "rsquared", "r_squared_adjusted": "rsquared_adj", "f_statistic": "fvalue", "log_likelihood": "llf",
+        "aic": "aic", "bic": "bic", "residual_variance": "scale", "df_residuals": "df_resid",
+    }.items():  # fmt: skip
+        assert inference[name] == pytest.approx(getattr(expected, attribute), rel=1e-9), name
+    assert [entry["job"] for entry in read_passes("r")] == ["MRWOLS", "MRWOLSRobust"]
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_one_pass_is_enough_and_unweighted_is_ordinary_least_squares(table, run_wols):
+    done = run_wols("t.csv", "--target", "y", "--features", "x1,x2", "--no-report", "--run-dir", "r")
+    assert done.returncode == 0, done.stderr
+    assert len(read_passes("r")) == 1
+    matrix = table[0]
+    expected = sm.OLS(matrix[:, 0], sm.add_constant(matrix[:, 1:-1])).fit()
+    np.testing.assert_allclose(read_model("r")["inference"]["coefficients"][0]["standard_errors"], expected.bse, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "runner", [["-r", "inline"], *[["-r", "local", "--num-cores", n] for n in (1, 2, 3, 7)]], ids=lambda r: "-".join(map(str, r[1::2]))
+)
+@pytest.mark.parametrize("n_files", [1, 10])
+def test_the_same_bits_on_every_runner_and_split(tmp_path, run_wols, runner, n_files):
+    matrix, names = make_table(400_000, 1, seed=5)
+    path = tmp_path.parent / f"bits-{n_files}"
+    if not path.exists():
+        path.mkdir()
+        for i, piece in enumerate(np.array_split(matrix, n_files)):
+            np.savetxt(path / f"{i:02d}.csv", piece, delimiter=",", fmt="%.17g")
+    done = run_wols(path, "--columns", ",".join(names), *EXACT, "--run-dir", "r", *runner)
+    assert done.returncode == 0, done.stderr
+    (entry,) = read_passes("r")
+    assert entry["n_blocks"] > 8
+    known = tmp_path.parent / "bits.json"
+    found = [entry["statistics_md5"], read_model("r")["parameters"]]
+    if known.exists():
+        assert found == json.loads(known.read_text())
+    known.write_text(json.dumps(found))
+
+
+def test_every_row_is_accounted_for(tmp_path, run_wols):
+    lines = ["y,x,w"] + [f"{i % 7},{i},{1 + i % 3}" for i in range(200)]
+    lines[20], lines[30], lines[40] = "bad,1,1", "1,,1", "1,NA,2"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    done = run_wols("t.csv", *EXACT, "--max-bad-rows", 3, "--missing", "drop", "--run-dir", "r")
+    assert done.returncode == 0, done.stderr
+    (entry,) = read_passes("r")
+    assert [entry[f"rows_{what}"] for what in ("in", "used", "rejected", "missing")] == [200, 197, 1, 2]
+    assert (tmp_path / "r" / "rejects.csv").read_text().splitlines()[1] == "t.csv,21,y,bad,is not a number"
+
+
+MESSAGES = [
+    ("y,x,w\n1,abc,1\n", EXACT, 1, "t.csv, line 2, column 'x': 'abc' is not a number"),
+    ("y,x,w\n1,2,1\n3\n", EXACT, 1, "t.csv, line 3: this row has 1 cells where 3 columns are expected"),
+    ("", EXACT, 1, "t.csv is empty"),
+    ("y,x,w\n", EXACT, 1, "t.csv holds no rows"),
+    ("y,x,w\n1,2,1\n2,3,-4\n", EXACT, 1, "t.csv, line 3, column 'w': the weight -4 is negative"),
+    ("y,x,w\n1,2,0\n2,3,0\n", EXACT, 1, "all weights in column 'w' are zero"),
+    ("y,x,w\n1,2,1\n2,,1\n", EXACT, 1, "t.csv, line 3, column 'x': the cell is missing"),
+    ("y,x,w\n1,,1\n2,,1\n", EXACT, 1, "column 'x' has no value in any row"),
+    ("y,x,weight\n1,2,1\n", ("--target", "y", "--weight", "wieght"), 1, "no column 'wieght'; did you mean 'weight'?"),
+    ("y,x,w\n1,2,1\n", ("--target", "y", "--features", "x,y"), 1, "the target 'y' is among the features"),
+    ("y,x,w\n1,2,1\n", (), 2, "name the column to explain with --target"),
+    ("y,x,w\n1,2,1\n", (*EXACT, "-r", "moon"), 1, "-r moon: the runners are inline, local"),
+    ("y,x,w\n1,2,1\n", (*EXACT, "--nonsense"), 2, "unrecognized arguments: --nonsense"),
+    ("y,x,w\n1,2,1\n", (*EXACT, "--solver", "gd", "--start", "1"), 1, "--start 1 needs 2 numbers"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "status", "message"), MESSAGES, ids=lambda value: None)
+def test_a_mistake_gives_one_message_and_nothing_half_done(tmp_path, run_wols, text, options, status, message):
+    (tmp_path / "t.csv").write_text(text)
+    done = run_wols("t.csv", *options)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert done.stdout == ""
+    assert not list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else True
+
+
+def test_a_missing_file_is_one_message(run_wols):
+    done = run_wols("gone.csv", "--target", "y")
+    assert (done.returncode, done.stderr) == (1, "run_wols.py: error: no such file: gone.csv\n")
+
+
+def test_the_demonstration_says_that_its_weights_are_no_good(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=50_000)
+    done = run_wols("d.csv", "--columns", "y,x,w", *EXACT, "--run-dir", "r")
+    assert done.returncode == 0, done.stderr
+    assert "do not believe the classical standard errors" in " ".join(done.stdout.split())
+    model = read_model("r")
+    kinds = [table["covariance_type"] for table in model["inference"]["coefficients"]]
+    assert kinds == ["classical", "HC0", "equal-variance"]
+    errors = [table["standard_errors"][0] for table in model["inference"]["coefficients"]]
+    assert errors[2] > 10 * errors[0]
+
+
+DESCENT = ("--solver", "gd", "--start", "0.636,0.2105")
+
+
+def descent(run_wols, *options):
+    done = run_wols("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--run-dir", "r", *options)
+    return done, read_model("r") if done.returncode in (0, 3) else None
+
+
+def test_gradient_descent_goes_to_the_exact_solution(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=20_000)
+    done, model = descent(run_wols, "--learning-rate", "0.05,1,2.1")
+    assert done.returncode == 0, done.stderr
+    run_wols("d.csv", "--columns", "y,x,w", *EXACT, "--run-dir", "exact", "--no-robust")
+    exact = read_model("exact")["parameters"]
+    assert model["parameters"]["intercept"] == pytest.approx(exact["intercept"], abs=1e-6)
+    assert model["parameters"]["coefficients"] == pytest.approx(exact["coefficients"], abs=1e-6)
+    candidates = {c["learning_rate"]: c for c in model["training"]["candidates"]}
+    assert [candidates[rate]["status"] for rate in (0.05, 1.0, 2.1)] == ["converged", "converged", "diverged"]
+    assert candidates[1.0]["n_passes"] < 40
+    assert len(read_passes("r")) == candidates[0.05]["n_passes"] == model["training"]["n_passes"]
+    assert "the learning rate 2.1 diverged" in done.stdout
+
+
+def test_the_classical_stop_rule_stops_early_and_says_so(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=20_000)
+    done, model = descent(run_wols, "--stop", "step")
+    assert done.returncode == 0, done.stderr
+    assert model["training"]["status"] == "stopped early"
+    assert model["training"]["remaining_distance"] > 0.02
+    assert "stopped early" in done.stdout
+
+
+def test_a_rate_that_diverges_is_never_returned(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=20_000)
+    done, _ = descent(run_wols, "--learning-rate", "2.5")
+    assert done.returncode == 1
+    assert "diverged at every learning rate (2.5)" in done.stderr
+    assert not (tmp_path / "r" / "model.json").exists()
+
+
+def test_too_few_passes_is_exit_status_3(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=2_000)
+    done, model = descent(run_wols, "--max-iter", 3)
+    assert done.returncode == 3
+    assert (model["training"]["converged"], model["training"]["n_passes"]) == (False, 3)
+
+
+def kill_when(command, condition, signal_number):
+    """Starts a driver and sends it a signal as soon as a condition holds."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal_number)
+    stdout, stderr = process.communicate()
+    return process.returncode, stdout, stderr
+
+
+@pytest.mark.parametrize("n_passes", [0, 1, 4, 9])
+def test_a_killed_descent_resumes_to_the_same_bits(tmp_path, run_wols, n_passes):
+    generate(tmp_path / "d.csv", rows=20_000)
+    options = ("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--learning-rate", "0.3", "--max-iter", "14")
+    run_wols(*options, "--run-dir", "whole")
+    ledger = tmp_path / "r" / "passes.jsonl"
+
+    def reached():
+        if n_passes == 0:
+            return (tmp_path / "r" / "options.json").exists()
+        return ledger.exists() and len(ledger.read_bytes().splitlines()) >= n_passes
+
+    status, _, _ = kill_when(run_wols.command(*options, "--run-dir", "r"), reached, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    done = run_wols("--resume", "r")
+    assert done.returncode == 3, done.stderr
+    assert read_model("r")["parameters"] == read_model("whole")["parameters"]
+    assert read_model("r")["training"] == read_model("whole")["training"]
+
+
+def test_an_exact_run_killed_between_its_passes_resumes(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=50_000)
+    options = ("d.csv", "--columns", "y,x,w", *EXACT, "--robust")
+    run_wols(*options, "--run-dir", "whole")
+    ledger = tmp_path / "r" / "passes.jsonl"
+    kill_when(run_wols.command(*options, "--run-dir", "r"), ledger.exists, signal.SIGKILL)
+    done = run_wols("--resume", "r")
+    assert done.returncode == 0, done.stderr
+    assert read_model("r")["parameters"] == read_model("whole")["parameters"]
+    assert read_model("r")["inference"] == read_model("whole")["inference"]
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=20_000)
+    command = run_wols.command("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--run-dir", "r")
+    ledger = tmp_path / "r" / "passes.jsonl"
+    status, _, stderr = kill_when(command, ledger.exists, signal.SIGINT)
+    assert status == 130
+    assert "--resume r" in stderr
+    assert "Traceback" not in stderr
+    assert run_wols("--resume", "r").returncode == 0
+
+
+def test_a_resumed_run_keeps_its_options_and_its_data(tmp_path, table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    done = run_wols("--resume", "r", "--target", "x1")
+    assert done.returncode == 2
+    assert "began with --target y, not x1" in done.stderr
+    assert run_wols("--resume", "r", "-r", "local").returncode == 0
+    write_csv(tmp_path / "t.csv", table[0][:-1], table[1])
+    done = run_wols("--resume", "r")
+    assert done.returncode == 1
+    assert "the data have changed" in done.stderr
+    assert "not the directory of a run" in run_wols("--resume", "elsewhere").stderr
+
+
+def test_a_run_directory_is_not_overwritten(table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    done = run_wols("t.csv", *EXACT, "--run-dir", "r")
+    assert done.returncode == 1
+    assert "is not empty" in done.stderr
+
+
+def test_the_ledger_says_how_to_run_a_pass_again(table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    (entry,) = read_passes("r")
+    root = run_wols.script.parent.parent
+    again = subprocess.run(
+        [*run_wols.command()[:1], *entry["command"].split()[1:]], capture_output=True, cwd=root, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    from jobs.kernels.wols import WOLSStatistics  # noqa: F401  (the record of the answer)
+    from jobs.mr_scan import PassAnswer
+
+    assert PassAnswer.from_line(again.stdout.strip()).statistics.md5() == entry["statistics_md5"]
+
+
+def test_mrjob_switches_and_conf_reach_the_runner(tmp_path, table, run_wols):
+    conf = tmp_path / "my.conf"
+    conf.write_text("runners:\n  local:\n    num_cores: 5\n    cleanup_on_failure: NONE\n")
+    done = run_wols("t.csv", *EXACT, "-r", "local", "-c", conf, "--run-dir", "r", "--cmdenv", "A=B")
+    assert done.returncode == 0, done.stderr
+    (entry,) = read_passes("r")
+    assert "--cmdenv=A=B" in entry["command"]
+    assert "--cleanup-on-failure" not in entry["command"]
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+def test_a_failing_task_gives_its_own_words_once(tmp_path, table, run_wols, runner):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    (blocks,) = (tmp_path / "cache").glob("scanlearn/packs/*/blocks.bin")
+    data = bytearray(blocks.read_bytes())
+    data[-5] ^= 1
+    blocks.write_bytes(data)
+    done = run_wols("t.csv", *EXACT, "--run-dir", "r2", "-r", runner)
+    assert done.returncode == 1
+    assert "a block whose column 'w' is cut short or damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_singular_matrix_is_named(tmp_path, run_wols):
+    matrix, names = make_table(300)
+    matrix = np.column_stack([matrix, matrix[:, 1] + matrix[:, 2]])
+    write_csv(tmp_path / "t.csv", matrix, [*names, "x3"])
+    done = run_wols("t.csv", "--target", "y", "--weight", "w", "--no-report", "--run-dir", "r")
+    assert done.returncode == 0, done.stderr
+    assert read_model("r")["inference"]["dependent_features"] == ["x3"]
+    assert "the matrix is singular" in done.stdout
+
+
+def test_json_on_standard_output(table, run_wols):
+    done = run_wols("t.csv", *EXACT, "--json", "--quiet")
+    assert json.loads(done.stdout)["kind"] == "wols"
+    assert done.stderr == ""
+
+
+def test_temporary_folders_are_private_and_gone(tmp_path, table, run_wols):
+    assert run_wols("t.csv", *EXACT, "-r", "local", "--run-dir", "r").returncode == 0
+    assert os.stat("r").st_mode & 0o777 == 0o700
+    assert not os.path.exists("r/tmp")
