@@ -140,19 +140,27 @@ class Session:
     def finish(self, model: dict[str, Any], print_result: Callable[..., None]) -> None:
         """Writes the model and the report, and prints the result and where everything lies."""
         self.directory.write_json(MODEL, {**model, "warnings": self.run.warnings})
-        report = None
-        if not self.options.no_report:
-            from drivers.report import write_report
-
-            report = write_report(self.directory, self.pack, self.run)
         if self.options.json:
             print(json.dumps(readable(model), allow_nan=False))
         else:
             print_result(model, self.run.warnings)
+        sys.stdout.flush()
         self.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
-        if report:
-            self.say(f"report  {os.path.relpath(report)}")
+        if not self.options.no_report:
+            self._report()
         shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
+        self.directory.close()
+
+    def _report(self) -> None:
+        """Writes the report; one that fails is told and takes nothing from the result."""
+        from drivers.report import write_report
+
+        try:
+            self.say(f"report  {os.path.relpath(write_report(self.directory, self.pack, self.run))}")
+        except Exception as error:
+            with open(self.directory.file("run.log"), "a", encoding="utf-8") as log:
+                traceback.print_exc(file=log)
+            print(f"the report could not be made ({error}); the log is {log.name}", file=sys.stderr)
 
     def discard_if_fresh(self) -> None:
         """Removes the run directory of a run that ended before its first pass: there is nothing in it to keep."""

@@ -1,0 +1,37 @@
+"""The report of a run: one self-contained page, report.html, and its pictures as PNG files beside it.
+
+It is made on the driver from what the run left behind (model.json, the ledger, the checkpoint) and from the sample that
+packing drew, so it takes no pass over the data.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from drivers.packing.cache import Pack
+from drivers.report import run_sections
+from drivers.report.formats import restore
+from drivers.report.page import Page
+from drivers.run import Run
+from drivers.run_directory import MODEL, RunDirectory
+
+REPORT = "report.html"
+# The modules that know what to say about a kind of model; each has `add_sections(page, model, directory, pack)`.
+KINDS = {"wols": "drivers.report.linear"}
+
+
+def write_report(directory: RunDirectory, pack: Pack, run: Run) -> str:
+    """Writes report.html and its pictures into the run directory, from its model.json; returns the page's path."""
+    model: dict[str, Any] = restore(directory.read_json(MODEL))
+    passes = directory.passes()
+    page = Page(run_sections.title(model))
+    run_sections.add_summary(page, model, pack.manifest, directory, passes, run.alias)
+    run_sections.add_warnings(page, model)
+    if model["kind"] in KINDS:
+        # Imported late: each kind brings libraries that nothing before the result may wait for.
+        importlib.import_module(KINDS[model["kind"]]).add_sections(page, model, directory, pack)
+    run_sections.add_passes(page, passes)
+    run_sections.add_again(page, model, directory)
+    directory.write(REPORT, page.render())
+    return directory.file(REPORT)

@@ -1,0 +1,96 @@
+"""Numbers as a person reads them: a column with one number of decimals, shares, seconds, bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+NOTHING = "\N{EN DASH}"
+# Wider fixed-point numbers than these are harder to read than powers of ten.
+MAX_DIGITS, MAX_WHOLE_DIGITS = 11, 9
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+# Parts of a model that hold numbers; elsewhere "NaN" may well be the name of a column.
+_NUMERIC = ("parameters", "inference", "training")
+_TEXTS = ("dependent_features",)
+
+
+def restore(model: dict[str, Any]) -> dict[str, Any]:
+    """A model read from JSON with the floats that JSON cannot hold, which stand there as strings."""
+
+    def numbers_in(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: item if key in _TEXTS else numbers_in(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [numbers_in(item) for item in value]
+        return _SPECIAL.get(value, value) if isinstance(value, str) else value
+
+    return {key: numbers_in(value) if key in _NUMERIC else value for key, value in model.items()}
+
+
+def number(value: Any, digits: int = 6) -> str:
+    """One number with that many significant digits; whole numbers in full."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NOTHING
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, float) and math.isinf(value):
+        return "\N{INFINITY}" if value > 0 else "-\N{INFINITY}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value and not 1e-5 <= abs(value) < 10**MAX_WHOLE_DIGITS:
+        return f"{value:.{digits - 1}e}"
+    whole_digits = len(str(int(abs(value))))
+    return f"{value:,.{digits}g}" if whole_digits <= digits else f"{value:,.0f}"
+
+
+def column(values: Sequence[Any], digits: int = 6) -> list[str]:
+    """The numbers of a column, with one number of decimals where their sizes allow it, so that the points line up.
+
+    The largest has at least `digits` significant digits, the smallest four.
+    """
+    sizes = [abs(value) for value in values if isinstance(value, float) and math.isfinite(value) and value]
+    if not sizes or not all(isinstance(value, (float, type(None))) for value in values):
+        return [number(value, digits) for value in values]
+    smallest, largest = (math.floor(math.log10(size)) for size in (min(sizes), max(sizes)))
+    decimals = max(digits - 1 - largest, min(digits, 4) - 1 - smallest, 0)
+    if max(largest + 1, 1) + decimals > MAX_DIGITS or largest >= MAX_WHOLE_DIGITS:
+        return [number(value, digits) for value in values]
+    return [f"{value:,.{decimals}f}" if value is not None and math.isfinite(value) else number(value) for value in values]
+
+
+def p_value(value: float) -> str:
+    """A p-value with three decimals; smaller ones are said to be so."""
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def share(value: float, digits: int = 3) -> str:
+    """A share as per cent, with the nines that are left of 100 per cent."""
+    if not math.isfinite(value):
+        return NOTHING
+    if 0 < 1 - value < 0.01:
+        digits += max(math.floor(-math.log10(1 - value)) - 1, 0)
+    return f"{100 * value:.{min(digits, 12)}g} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(n_bytes: float) -> str:
+    """Bytes in the unit that gives one to three digits before the point."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if n_bytes < 1000 or unit == "TB":
+            break
+        n_bytes /= 1000
+    return f"{n_bytes:,.0f} {unit}" if unit == "bytes" else f"{n_bytes:.3g} {unit}"
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """1 pass, 2 passes."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

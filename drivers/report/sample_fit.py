@@ -1,0 +1,109 @@
+"""What scikit-learn finds on the rows that fit in memory, and how sure that can be.
+
+The covariance of the sample's fit is White's sandwich (*Econometrica* 48, 1980), with Z = (1, X), B = (Z'WZ)^-1:
+
+    Cov(b) = B (sum w^2 e^2 z z') B                                          (HC0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from drivers.packing.cache import Pack
+
+
+@dataclass
+class Sample:
+    """The sampled rows that count, complete and of positive weight: X (n, p), y (n,), w (n,).
+
+    n_drawn of the n_table rows were drawn. They stand in the order of their keys, so the first k are a sample as well.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    n_drawn: int
+    n_table: int
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all rows of the table were drawn."""
+        return self.n_drawn == self.n_table
+
+    @property
+    def share(self) -> float:
+        """Of the table's rows."""
+        return self.n_drawn / self.n_table
+
+    @property
+    def effective_size(self) -> float:
+        """(sum w)^2 / sum w^2, 0 without rows."""
+        return float(self.w.sum() ** 2 / np.square(self.w).sum()) if len(self.w) else 0.0
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """The standard deviation of each feature, 1 for a constant one, shape (p,)."""
+        deviation = self.X.std(axis=0)
+        return np.where(deviation > 0, deviation, 1.0)
+
+
+@dataclass
+class SampleFit:
+    """Intercept and slopes (p + 1,), and their covariance, NaN where the sample's matrix is singular."""
+
+    coefficients: np.ndarray
+    covariance: np.ndarray
+
+
+def take_sample(pack: Pack, model: dict[str, Any]) -> Sample:
+    """The rows that packing drew, in the roles of the model."""
+    rows, manifest = pack.sample().rows, pack.manifest
+    X = rows[:, [manifest.index(name) for name in model["features"]]]
+    y = rows[:, manifest.index(model["target"])]
+    w = rows[:, manifest.index(model["weight"])] if model["weight"] else np.ones(len(rows))
+    counts = ~(np.isnan(X).any(axis=1) | np.isnan(y) | np.isnan(w)) & (w > 0)
+    return Sample(X[counts], y[counts], w[counts], len(rows), manifest.n_rows)
+
+
+def fit_sample(sample: Sample) -> SampleFit | None:
+    """scikit-learn's weighted LinearRegression on the sample; None without rows or features."""
+    if not sample.X.size:
+        return None
+    from sklearn.linear_model import LinearRegression
+
+    # Only ratios of weights matter, and scikit-learn takes their roots and sums as they come.
+    weights = sample.w / sample.w.max()
+    estimator = LinearRegression().fit(sample.X, sample.y, sample_weight=weights)
+    coefficients = np.array([estimator.intercept_, *estimator.coef_])
+    residuals = sample.y - estimator.predict(sample.X)
+    return SampleFit(coefficients, _sandwich(sample.X, weights, residuals))
+
+
+def _sandwich(X: np.ndarray, w: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """HC0 for the coefficients of (1, X).
+
+    HC0 and not the equal-variance form: it holds for any noise, and since it is also the variance that drawing the rows
+    at random gives, it is the one to compare the sample's fit with the fit of all rows by. Where few rows carry the weight
+    their residuals are small because they pull the line to themselves, and HC0 is too small; below an effective size
+    of SMALL (findings.py) it is not used at all.
+    """
+    center = np.average(X, axis=0, weights=w)
+    scale = np.sqrt(np.average(np.square(X - center), axis=0, weights=w))
+    scale = np.where(scale > 0, scale, 1.0)
+    root = np.sqrt(w)
+    Z = np.column_stack([root, (X - center) / scale * root[:, None]])
+    n, k = Z.shape
+    left, singular, right = np.linalg.svd(Z, full_matrices=False)
+    if n < k or singular[-1] <= singular[0] * max(n, k) * np.finfo(float).eps:
+        return np.full((k, k), np.nan)
+    scores = left * (root * residuals)[:, None]
+    back = right.T / singular
+    covariance = back @ (scores.T @ scores) @ back.T
+    # From the centred and scaled features to (1, X).
+    turn = np.diag(np.concatenate([[1.0], 1 / scale]))
+    turn[0, 1:] = -center / scale
+    return turn @ covariance @ turn.T
