@@ -18,6 +18,7 @@ from drivers.packing.cache import Pack
 from drivers.run_directory import RunDirectory
 from drivers.shipping import build_zip
 from jobs.errors import ScanError
+from jobs.mrjob_compat import load_opts_from_mrjob_confs
 
 LOCAL_RUNNERS = ("inline", "local")
 RUNNERS = ("inline", "local", "hadoop", "spark", "emr")
@@ -50,7 +51,7 @@ def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunD
     tmp = directory.file("tmp")
     os.makedirs(tmp, mode=0o700, exist_ok=True)
     # A failed job's temp folder holds full copies of its input.
-    defaults = {"--local-tmp-dir": tmp, "--cleanup-on-failure": "TMP"}
+    defaults: dict[str, str | None] = {"--local-tmp-dir": tmp, "--cleanup-on-failure": "TMP"}
     if alias in LOCAL_RUNNERS:
         # The tasks are this Python, where jobs and mrjob are installed and compiled: nothing to ship.
         arguments = user.with_defaults({**defaults, "--no-bootstrap-mrjob": None})
@@ -128,10 +129,6 @@ class Switches:
 
 def _conf_options(alias: str, arguments: list[str]) -> dict:
     """The options that mrjob.conf sets for a runner."""
-    from mrjob.conf import load_opts_from_mrjob_confs
-
-    import jobs.mrjob_compat  # noqa: F401  (before mrjob)
-
     if "--no-conf" in arguments:
         return {}
     paths = [a.partition("=")[2] for a in arguments if a.startswith("--conf-path=")]

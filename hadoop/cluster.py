@@ -208,7 +208,7 @@ def find_java(environ=os.environ):
         home, version = settings["java.home"], settings["java.version"]
     except (OSError, KeyError):
         raise ClusterError("no Java at %s: install Java 17, or set JAVA_HOME." % java) from None
-    major = int(re.match(r"(?:1\.)?(\d+)", version).group(1))
+    major = int(re.split(r"\D", version.removeprefix("1."))[0])
     if major not in JAVA_VERSIONS:
         raise ClusterError(
             "Hadoop 3.4 runs here on Java %d to %d, and %s is Java %s: set "
@@ -279,10 +279,10 @@ def port_is_free(port):
 
 def configure(home, ports, java_home, archive):
     conf = home / "conf"
-    options = JAVA_OPTIONS
+    options = list(JAVA_OPTIONS)
     if archive.exists():
         # A rejected archive must not be reported on stdout, which is data.
-        options += ("-XX:SharedArchiveFile=%s" % archive, "-Xlog:disable")
+        options += ["-XX:SharedArchiveFile=%s" % archive, "-Xlog:disable"]
     values = dict(
         ports,
         home=home,

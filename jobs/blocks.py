@@ -78,6 +78,8 @@ def read_line(line: bytes, columns: Sequence[str], blocks_file: BlocksFile | Non
     shown = repr(line[:70].decode("latin-1"))
     is_reference = line.startswith(REFERENCE_LINE)
     pieces = line.split(b" ")
+    if not line.startswith((BLOCK_LINE, REFERENCE_LINE)):
+        raise BadBlock(f"a line that holds no block: {shown}")
     if len(pieces) != (6 if is_reference else 5):
         raise BadBlock(f"a block line of {len(pieces)} pieces, so cut short or damaged: {shown}")
     try:
@@ -140,15 +142,20 @@ def _parse(fetch: Callable[[int, int], bytes | memoryview], size: int, columns: 
     header_bytes = bytes(fetch(_PREFIX.size, header_size))
     if zlib.crc32(header_bytes) != header_crc:
         raise BadBlock("a block whose header is damaged")
-    header = json.loads(header_bytes)
-    n_rows = header["rows"]
     places, offset = {}, _PREFIX.size + header_size
-    for name, dtype_name, crc in header["columns"]:
-        if dtype_name not in DTYPES:
-            raise BadBlock(f"a column of dtype {dtype_name!r}")
-        n_bytes = n_rows * np.dtype(dtype_name).itemsize
-        places[name] = (offset, n_bytes, dtype_name, crc)
-        offset += n_bytes
+    try:
+        header = json.loads(header_bytes)
+        part, number, n_rows = header["part"], header["number"], header["rows"]
+        if any(type(count) is not int or count < 0 for count in (part, number, n_rows)):
+            raise ValueError("counts that are no counts")
+        for name, dtype_name, crc in header["columns"]:
+            if dtype_name not in DTYPES:
+                raise BadBlock(f"a column of dtype {dtype_name!r}")
+            n_bytes = n_rows * np.dtype(dtype_name).itemsize
+            places[name] = (offset, n_bytes, dtype_name, crc)
+            offset += n_bytes
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise BadBlock(f"a block whose header makes no sense ({error})") from None
     if offset != size:
         raise BadBlock(f"a block of {size} bytes whose header says {offset}")
     found = {}
@@ -160,4 +167,4 @@ def _parse(fetch: Callable[[int, int], bytes | memoryview], size: int, columns: 
         if len(data) != n_bytes or zlib.crc32(data) != crc:
             raise BadBlock(f"a block whose column {name!r} is cut short or damaged")
         found[name] = np.frombuffer(data, np.dtype(dtype_name))
-    return Block(header["part"], header["number"], n_rows, found)
+    return Block(part, number, n_rows, found)

@@ -20,16 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
 
-from mrjob.compat import jobconf_from_env
-from mrjob.job import MRJob
-from mrjob.protocol import BytesProtocol, BytesValueProtocol
-
-import jobs.mrjob_compat  # noqa: F401  (before mrjob)
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
 from jobs.design import Design, RowCounts
 from jobs.environment import Environment
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.contract import Statistics
+from jobs.mrjob_compat import BytesProtocol, BytesValueProtocol, MRJob, jobconf_from_env
 from jobs.records import Record
 from jobs.text import TextFormat, TextReader
 from jobs.tree import MergeTree

@@ -1,7 +1,7 @@
-"""Lets mrjob 0.7.4 be imported where Python no longer has `pipes` and `distutils` (3.13 and 3.12).
+"""What we use of mrjob 0.7.4, imported so that it works where Python no longer has `pipes` and `distutils` (3.13, 3.12).
 
 mrjob uses three names of the two modules. Where the modules are gone, stand-ins with these three names are put in
-`sys.modules`; a node then needs numpy and nothing else. Import this module before mrjob.
+`sys.modules`; a node then needs numpy and nothing else. Everything of mrjob is imported through here.
 """
 
 import re
@@ -48,3 +48,10 @@ def install():
 
 
 install()
+
+from mrjob.compat import jobconf_from_env  # noqa: E402
+from mrjob.conf import load_opts_from_mrjob_confs  # noqa: E402
+from mrjob.job import MRJob  # noqa: E402
+from mrjob.protocol import BytesProtocol, BytesValueProtocol  # noqa: E402
+
+__all__ = ["BytesProtocol", "BytesValueProtocol", "MRJob", "jobconf_from_env", "load_opts_from_mrjob_confs"]

@@ -94,7 +94,7 @@ class Record:
             raise BadRecord(f"a record of {len(pieces)} pieces instead of 4, so cut short or damaged: {shown}")
         _, crc, header, payload = pieces
         try:
-            intact = int(crc, 16) == zlib.crc32(f"{header} {payload}".encode("ascii"))
+            intact = crc == f"{zlib.crc32(f'{header} {payload}'.encode('ascii')):08x}"
         except ValueError:
             intact = False
         if not intact:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_bad_records_up_to_the_allowance_go_to_a_file(tmp_path):
     rows = ["y,x"] + [f"{i},{i}" if i % 100 else "bad,1" for i in range(1, 1001)]
     made = pack_text(tmp_path / "t.csv", "\n".join(rows), max_bad_rows=10)
     assert (made.manifest.n_rows, made.manifest.n_rejected) == (990, 10)
-    lines = open(made.rejects).read().splitlines()
+    lines = Path(made.rejects).read_text().splitlines()
     assert len(lines) == 11
     assert lines[1] == "t.csv,101,y,bad,is not a number"
     with pytest.raises(ScanError, match=r"--max-bad-rows 9 bad rows; the first:\n  t.csv, line 101"):

@@ -32,7 +32,12 @@ def test_the_same_rows_on_local_and_for_an_id_in_any_order(tmp_path, table, run_
     numbered = np.column_stack([np.arange(len(matrix)), matrix])
     write_csv(tmp_path / "a.csv", numbered, ["id", *names])
     write_csv(tmp_path / "b.csv", numbered[::-1], ["id", *names])
-    for name, options in {"1": ["a.csv"], "2": ["a.csv", "-r", "local"], "3": ["b.csv", "--id", "id"], "4": ["a.csv", "--id", "id"]}.items():
+    for name, options in {
+        "1": ["a.csv"],
+        "2": ["a.csv", "-r", "local"],
+        "3": ["b.csv", "--id", "id"],
+        "4": ["a.csv", "--id", "id"],
+    }.items():
         assert run_sample(*options, "--rows", 50, "--seed", 3, "-o", f"s{name}.csv").returncode == 0
     texts = [(tmp_path / f"s{i}.csv").read_text().splitlines() for i in (1, 2, 3, 4)]
     assert texts[0] == texts[1]

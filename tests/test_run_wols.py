@@ -60,7 +60,9 @@ def test_one_pass_is_enough_and_unweighted_is_ordinary_least_squares(table, run_
 
 
 @pytest.mark.parametrize(
-    "runner", [["-r", "inline"], *[["-r", "local", "--num-cores", n] for n in (1, 2, 3, 7)]], ids=lambda r: "-".join(map(str, r[1::2]))
+    "runner",
+    [["-r", "inline"], *[["-r", "local", "--num-cores", n] for n in (1, 2, 3, 7)]],
+    ids=lambda r: "-".join(map(str, r[1::2])),
 )
 @pytest.mark.parametrize("n_files", [1, 10])
 def test_the_same_bits_on_every_runner_and_split(tmp_path, run_wols, runner, n_files):

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from drivers.packing.manifest import FORMAT_VERSION, Manifest
 from drivers.packing.pack import BLOCKS, INDEX, MANIFEST, REJECTS, SAMPLE, Progress, write_pack
 from drivers.packing.sources import Source
@@ -100,6 +102,8 @@ def pack(
         raise ScanError(
             f"the cache folder {cache_dir} cannot be used ({error.strerror}); give another by --cache-dir"
         ) from None
+    # What parsing needed would otherwise stay with this process, and with the tasks that it forks.
+    pa.default_memory_pool().release_unused()
     _evict(os.path.dirname(folder), cache_bytes, keep=folder)
     return Pack(folder, manifest, False)
 

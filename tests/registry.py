@@ -1,0 +1,196 @@
+"""The registry of all statistics: for each its job, how to draw a query and rows for it, and what its weights mean.
+
+A new statistic joins the laws of test_statistics_laws.py, and its job those of test_mr_scan.py, by one entry here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.blocks import Block, block_line, reference_line
+from jobs.design import Design, RowCounts, Rows
+from jobs.kernels.contract import Statistics
+from jobs.kernels.sample import SampleQuery, SampleStatistics
+from jobs.kernels.wols import WOLSQuery, WOLSStatistics
+from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
+from jobs.kernels.wols_robust import WOLSRobustQuery, WOLSRobustStatistics
+from jobs.mr_sample import MRSample
+from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
+from jobs.mr_wols import MRWOLS
+from jobs.mr_wols_gradient import MRWOLSGradient
+from jobs.mr_wols_robust import MRWOLSRobust
+from jobs.records import Record
+
+
+@dataclass
+class Entry:
+    """One statistic.
+
+    draw_query: (generator, p) -> query
+    weighted_fields: the fields that are functions of the weighted distribution, so that w = 3 equals three copies
+    exceptions: why the other fields are not, for each of them
+    """
+
+    statistics: type[Statistics]
+    job: type[MRScan]
+    draw_query: Callable[[np.random.Generator, int], Record]
+    weighted_fields: tuple[str, ...]
+    exceptions: dict[str, str]
+
+
+def _centre(rng: np.random.Generator, p: int) -> np.ndarray:
+    # Not the mean of the rows: a sum that cancels to nothing has no correct digits for the laws to compare.
+    return np.full(p, 2.0) + rng.normal(size=p) * 0.1
+
+
+ENTRIES = [
+    Entry(
+        WOLSStatistics,
+        MRWOLS,
+        lambda rng, p: WOLSQuery(_centre(rng, p), 1.5),
+        weighted_fields=("weight_sum", "r"),
+        exceptions={
+            "n_rows": "counts rows: analytic weights say how exact a row is, not how many rows there were",
+            "n_zero_weight": "counts rows",
+            "weight_square_sum": "goes into the effective sample size, which tells one heavy row from three light ones",
+            "weight_log_sum": "goes into the likelihood of analytic weights, a product over rows",
+            "weight_max": "is the largest weight of one row",
+        },
+    ),
+    Entry(
+        WOLSGradientStatistics,
+        MRWOLSGradient,
+        # The first candidate is far off, so that the largest entry of each sum is large.
+        lambda rng, p: WOLSGradientQuery(
+            0.5, np.column_stack([np.full(p + 1, 30.0), rng.normal(size=(p + 1, 2))]), _centre(rng, p)
+        ),
+        weighted_fields=("weight_sum", "loss_sum", "we_sum", "wex_sum"),
+        exceptions={
+            "n_rows": "counts rows",
+            "e_sum": "is the plain sum of errors of the classical form, which leaves this weight out",
+        },
+    ),
+    Entry(
+        WOLSRobustStatistics,
+        MRWOLSRobust,
+        lambda rng, p: WOLSRobustQuery(20.0, 1.5, rng.normal(size=p), _centre(rng, p)),
+        weighted_fields=(),
+        exceptions={
+            "n_rows": "counts rows",
+            "residual_square_sum": "is sum e^2, without weights",
+            "hc0_gram": "is quadratic in w: a row of weight 3 varies as one row, three rows as three",
+            "square_gram": "is quadratic in w, for the same reason",
+        },
+    ),
+    Entry(
+        SampleStatistics,
+        MRSample,
+        lambda rng, p: SampleQuery(int(rng.integers(0, 12)), p, seed=int(rng.integers(100))),
+        weighted_fields=(),
+        exceptions={
+            "k": "is the size that was asked for",
+            "keys": "of a sample of rows, which knows no weights",
+            "rows": "of a sample of rows, which knows no weights",
+            "places": "of a sample of rows, which knows no weights",
+        },
+    ),
+]
+
+
+# -- rows ---------------------------------------------------------------------------------------------------------------
+
+
+def make_rows(X: Any, y: Any = None, w: Any = None, *, part: int = 0, number: int = 0, ids: Any = None) -> Rows:
+    """All rows of one block, as the design step hands them to a kernel."""
+    X = np.asarray(X, dtype=float)
+    n = len(X)
+    return Rows(
+        X=X,
+        y=None if y is None else np.asarray(y, dtype=float),
+        w=np.ones(n) if w is None else np.asarray(w, dtype=float),
+        part=part,
+        number=number,
+        positions=np.arange(n),
+        ids=None if ids is None else np.asarray(ids),
+        counts=RowCounts(read=n, used=n),
+    )
+
+
+def draw_rows(rng: np.random.Generator, n: int, p: int, zero_weights: bool = True) -> Rows:
+    """n rows with p features of different sizes; some weights are zero, some features whole numbers with ties."""
+    X = rng.normal(size=(n, p)) * 10.0 ** rng.integers(-3, 4, p)
+    X[:, rng.random(p) < 0.3] = rng.integers(-2, 3, (n, 1))
+    w = rng.gamma(0.5, size=n)
+    if zero_weights:
+        w[rng.random(n) < 0.1] = 0
+    return make_rows(X, X.sum(axis=1) - 4 + rng.normal(size=n), w, part=3, number=int(rng.integers(1000)))
+
+
+def take(rows: Rows, indices: Any) -> Rows:
+    """Some of the rows of a block, in its order, each as often as it is named."""
+    chosen = np.sort(np.asarray(indices, dtype=np.intp))
+    return Rows(
+        X=np.asfortranarray(rows.X[chosen]),
+        y=None if rows.y is None else rows.y[chosen],
+        w=rows.w[chosen],
+        part=rows.part,
+        number=rows.number,
+        positions=rows.positions[chosen],
+        ids=None if rows.ids is None else rows.ids[chosen],
+        counts=RowCounts(read=len(chosen), used=len(chosen)),
+    )
+
+
+def gather(statistics_class: type[Statistics], query: Record, *many: Rows) -> Any:
+    """The statistic of some rows, added one after another."""
+    statistics = statistics_class.zero(query)
+    for rows in many:
+        statistics.add(rows, query)
+    return statistics
+
+
+# -- tables and jobs ------------------------------------------------------------------------------------------------------
+
+
+def make_blocks(columns: dict[str, np.ndarray], size: int, part: int = 0) -> list[Block]:
+    """A table cut into blocks of `size` rows."""
+    n = len(next(iter(columns.values())))
+    return [
+        Block(part, number, min(size, n - start), {k: v[start : start + size] for k, v in columns.items()})
+        for number, start in enumerate(range(0, n, size))
+    ]
+
+
+def write_blocks(path: Path, blocks: Sequence[Block], carrier: str = "block") -> Path:
+    """Writes the lines of blocks, either kind; reference lines point into `path`.bin, which is written beside."""
+    lines, offset = [], 0
+    with open(f"{path}.bin", "wb") as file:
+        for block in blocks:
+            data = block.to_bytes()
+            file.write(data)
+            if carrier == "block":
+                lines.append(block_line(block.part, block.number, block.n_rows, data))
+            else:
+                lines.append(reference_line(block.part, block.number, block.n_rows, offset, len(data)))
+            offset += len(data)
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+def write_query(path: Path, question: Record, design: Design, text: Any = None) -> Path:
+    path.write_text(ScanQuery(question, design, text).to_line() + "\n")
+    return path
+
+
+def run_job(job: type[MRScan], query: Path, *arguments: object) -> PassAnswer:
+    """One pass on the inline runner, through mrjob's own interface."""
+    with job(args=["--no-conf", "--query", str(query), *map(str, arguments)]).make_runner() as runner:
+        runner.run()
+        lines = b"".join(runner.cat_output()).splitlines()
+    assert len(lines) == 1, "a pass gives one line"
+    return PassAnswer.from_line(lines[0])
