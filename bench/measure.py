@@ -4,8 +4,9 @@ wall     seconds from the start of the command to its end, as its user sees them
 cpu      user + system seconds of the command and of all its descendants, orphans included (a JVM outlives the Python
          that started it, and is waited for after the wall clock has stopped)
 largest  peak resident memory of the largest single process of the tree, kept by the kernel (ru_maxrss): exact
-summed   peak over time of the resident memory of all processes of the tree together, sampled from /proc every 50 ms:
-         pages that processes share count once for each (too much), a peak between two samples is missed (too little)
+summed   peak over time of the memory of all processes of the tree together, sampled from /proc every 100 ms as the
+         kernel's proportional set size, in which a page that processes share counts once: what the machine needs to
+         have. A peak between two samples is missed, so it is never below `largest`
 
 Both memories in bytes. Linux only: it needs /proc and PR_SET_CHILD_SUBREAPER, by which orphans come to this process. A
 new process inherits the ru_maxrss of the one that starts it, so this module, and what imports it, stay small: no numpy.
@@ -31,10 +32,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.1
 ORPHAN_SECONDS = 30.0
 FIGURES = ("wall", "cpu", "largest", "summed")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -107,7 +107,7 @@ def _reap(process: subprocess.Popen, start: float) -> tuple[float, int, float, i
 
 
 class _Sampler(threading.Thread):
-    """The peak of the summed resident memory of all descendants of this process."""
+    """The peak of the summed memory of all descendants of this process."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -117,7 +117,7 @@ class _Sampler(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, sum(_descendants().values()))
+            self.peak = max(self.peak, sum(map(_proportional_bytes, _descendants())))
 
     def stop(self) -> int:
         self.over.set()
@@ -125,22 +125,28 @@ class _Sampler(threading.Thread):
         return self.peak
 
 
-def _descendants() -> dict[int, int]:
-    """The resident bytes of each descendant of this process, by pid."""
+def _proportional_bytes(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path("/proc", str(pid), "smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0  # it has ended
+
+
+def _descendants() -> list[int]:
+    """The pids of all descendants of this process."""
     children: dict[int, list[int]] = {}
-    resident: dict[int, int] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with suppress(OSError):
-                # The name in parentheses may hold anything; the fields after it are state, ppid, ..., rss (field 24).
+                # The name in parentheses may hold anything; the fields after it are state, ppid, ...
                 fields = Path("/proc", entry, "stat").read_text(errors="replace").rpartition(")")[2].split()
                 children.setdefault(int(fields[1]), []).append(int(entry))
-                resident[int(entry)] = int(fields[21]) * PAGE
-    found: dict[int, int] = {}
+    found = []
     waiting = list(children.get(os.getpid(), []))
     while waiting:
         pid = waiting.pop()
-        found[pid] = resident[pid]
+        found.append(pid)
         waiting += children.get(pid, [])
     return found
 

@@ -47,6 +47,8 @@ class TextReader:
         self.n_rejected = 0
         self._header = text_format.header.encode()
         self._lines: list[str] = []
+        # A token that is a number would pass for one in the fast way.
+        self._fast = not any(map(_is_finite_number, text_format.missing_tokens))
 
     def read(self, line: bytes) -> Iterator[Block]:
         """Takes a line in; yields a block when enough have come."""
@@ -60,7 +62,7 @@ class TextReader:
         if not self._lines:
             return
         lines, self._lines = self._lines, []
-        matrix = self._parse_all(lines)
+        matrix = self._parse_all(lines) if self._fast else None
         if matrix is None:
             matrix = self._parse_each(lines)
         if len(matrix):
@@ -89,7 +91,10 @@ class TextReader:
         return np.array(rows, dtype=float).reshape(len(rows), len(self.format.columns))
 
     def _parse_line(self, line: str) -> list[float]:
-        cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
+        try:
+            cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
+        except csv.Error as error:
+            raise BadRow(f"a row that cannot be cut into cells ({error}): {line[:80]!r}") from None
         if len(cells) != len(self.format.columns):
             raise BadRow(
                 f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}"
@@ -99,10 +104,13 @@ class TextReader:
     def _number(self, cell: str, name: str, line: str) -> float:
         if cell in self.format.missing_tokens:
             return math.nan
-        try:
-            value = float(cell) if "_" not in cell else math.inf
-        except ValueError:
-            value = math.inf
-        if not math.isfinite(value):
+        if not _is_finite_number(cell):
             raise BadRow(f"column {name!r} holds {cell[:40]!r}, which is not a finite number, in the row {line[:80]!r}")
-        return value
+        return float(cell)
+
+
+def _is_finite_number(cell: str) -> bool:
+    try:
+        return "_" not in cell and math.isfinite(float(cell))
+    except ValueError:
+        return False

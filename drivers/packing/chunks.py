@@ -31,16 +31,20 @@ def chunks(source: Source, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """
     rest, line, first = b"", 1, True
     for piece in read_pieces(source, size):
-        data = rest + piece
         if first:
-            data, first = data.removeprefix(BYTE_ORDER_MARK), False
-        end = last_record_end(data)
-        if end == 0 and len(data) > LONGEST_RECORD:
-            raise ScanError(f"{source.shown}, line {line}: a quoted cell that does not end within 256 MiB")
+            piece, first = piece.removeprefix(BYTE_ORDER_MARK), False
+        if rest.endswith(b"\r") or b'"' in rest or b'"' in piece:
+            rest, piece = b"", rest + piece  # where the record ends depends on both
+        end = last_record_end(piece)
         if end:
-            yield Chunk(source, line, data[:end])
-            line += count_lines(data[:end])
-        rest = data[end:]
+            data = b"".join([rest, memoryview(piece)[:end]])
+            yield Chunk(source, line, data)
+            line += count_lines(data)
+            rest = piece[end:]
+        else:
+            rest += piece
+            if len(rest) > LONGEST_RECORD:
+                raise ScanError(f"{source.shown}, line {line}: a quoted cell that does not end within 256 MiB")
     if rest:
         yield Chunk(source, line, rest)
 

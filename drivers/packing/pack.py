@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TextIO
 
 import numpy as np
+import pyarrow as pa
 
 from drivers.packing.chunks import Chunk, chunks, count_lines, record_ends
 from drivers.packing.manifest import FORMAT_VERSION, Manifest, find_column
@@ -22,6 +24,7 @@ from jobs.kernels.sample import SampleQuery, SampleStatistics
 
 BLOCK_BYTES = 1 << 20
 SAMPLE_ROWS = 10_000
+CHUNKS_AHEAD = 2
 BLOCKS, INDEX, SAMPLE, MANIFEST, REJECTS = "blocks.bin", "index.txt", "sample.record", "manifest.record", "rejects.csv"
 
 Progress = Callable[[int], None]  # told the bytes of each chunk as it is packed
@@ -162,6 +165,8 @@ def write_pack(
     """
     names = file_columns(sources, options)
     kept = names if chosen is None else [names[find_column(names, name)] for name in chosen]
+    # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
+    pa.set_cpu_count(os.cpu_count() or 1)
     parser = TextParser(names, kept, options)
     writer = BlockWriter(folder, kept)
     rejects = Rejects(folder, max_bad_rows)
@@ -219,13 +224,18 @@ def data_chunks(source: Source, options: TextOptions) -> Iterator[Chunk]:
 
 
 def parse_ahead(parser: TextParser, stream: Iterator[Chunk]) -> Iterator[tuple[Parsed, int]]:
-    """Parses the chunks in order, each while the one before it is being written."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = None
-        for chunk in stream:
-            coming = pool.submit(parser.parse, chunk), len(chunk.data)
-            if waiting:
-                yield waiting[0].result(), waiting[1]
-            waiting = coming
-        if waiting:
-            yield waiting[0].result(), waiting[1]
+    """Parses the chunks, the next ones while a caller works on one; gives them in order, each with its bytes."""
+    with ThreadPoolExecutor(max_workers=CHUNKS_AHEAD) as pool:
+        waiting: deque[tuple[Future[Parsed], int]] = deque()
+        try:
+            for chunk in stream:
+                waiting.append((pool.submit(parser.parse, chunk), len(chunk.data)))
+                if len(waiting) > CHUNKS_AHEAD:
+                    future, n_bytes = waiting.popleft()
+                    yield future.result(), n_bytes
+            while waiting:
+                future, n_bytes = waiting.popleft()
+                yield future.result(), n_bytes
+        finally:
+            for future, _ in waiting:
+                future.cancel()

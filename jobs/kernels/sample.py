@@ -54,7 +54,10 @@ class SampleStatistics(Statistics):
     def merge(self, other: SampleStatistics) -> SampleStatistics:
         keys = np.concatenate([self.keys, other.keys])
         places = np.concatenate([self.places, other.places])
-        chosen = np.lexsort((places[:, 2], places[:, 1], places[:, 0], keys))[: self.k]
+        chosen = np.argsort(keys, kind="stable")
+        if np.any(keys[chosen[1:]] == keys[chosen[:-1]]):  # equal ids: the place decides
+            chosen = np.lexsort((places[:, 2], places[:, 1], places[:, 0], keys))
+        chosen = chosen[: self.k]
         return SampleStatistics(self.k, keys[chosen], np.concatenate([self.rows, other.rows])[chosen], places[chosen])
 
     def close(self, other: Statistics, rtol: float = 1e-12) -> bool:
