@@ -17,14 +17,17 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drivers.options import without_directory
 from drivers.packing.cache import Pack, default_cache_dir, pack
+from drivers.packing.pack import file_columns
 from drivers.packing.sources import Source, find_sources
-from drivers.packing.text import TextOptions, delimiter_of
+from drivers.packing.text import TextOptions, delimiter_of, first_record
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.runners import check_runner
 from jobs.errors import ScanError
 from jobs.records import readable
+from jobs.text import TextFormat
 
 # Options that say how to run and not what to compute: a resumed run may have others.
 FREE_OPTIONS = {
@@ -89,7 +92,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     os.chdir(before["working_dir"])
     began_with = parser.parse_args(before["argv"])
     # argparse lets a later value win, so the run's own words come first.
-    resumed = parser.parse_args([*before["argv"], *argv_without_run_dir(argv)], argparse.Namespace(mrjob_args=[]))
+    resumed = parser.parse_args([*before["argv"], *without_directory(argv)], argparse.Namespace(mrjob_args=[]))
     if options.inputs and options.inputs != began_with.inputs:
         raise UsageError(f"the run {options.resume} began with other inputs; start a new run for these")
     resumed.inputs = began_with.inputs
@@ -104,20 +107,6 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return resumed
 
 
-def argv_without_run_dir(argv: Sequence[str]) -> list[str]:
-    """A command line without --resume and --run-dir."""
-    kept: list[str] = []
-    skip = False
-    for word in argv:
-        if skip or word.startswith(("--resume=", "--run-dir=")):
-            skip = False
-        elif word in ("--resume", "--run-dir"):
-            skip = True
-        else:
-            kept.append(word)
-    return kept
-
-
 class Session:
     """A driver's packed data and run directory. `say` prints a line for the user on stderr, unless --quiet."""
 
@@ -130,7 +119,15 @@ class Session:
         if not options.resume:
             self.directory.write_json(OPTIONS, {"argv": options.argv, "working_dir": options.working_dir})
         self.pack = self._pack(sources, wanted)
-        self.run = Run(self.directory, self.pack, options.runner, options.mrjob_args, options.keep_passes, self.say)
+        self.run = Run(
+            self.directory,
+            self.pack,
+            text_format(sources, self.text, options.max_bad_rows),
+            options.runner,
+            options.mrjob_args,
+            options.keep_passes,
+            self.say,
+        )
 
     def say(self, text: str) -> None:
         """Tells the user something that is not the result."""
@@ -139,11 +136,11 @@ class Session:
 
     def finish(self, model: dict[str, Any], print_result: Callable[..., None]) -> None:
         """Writes the model and the report, and prints the result and where everything lies."""
-        self.directory.write_json(MODEL, {**model, "warnings": self.run.warnings})
+        self.directory.write_json(MODEL, {**model, "warnings": self.run.all_warnings()})
         if self.options.json:
             print(json.dumps(readable(model), allow_nan=False))
         else:
-            print_result(model, self.run.warnings)
+            print_result(model, self.run.all_warnings())
         sys.stdout.flush()
         self.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
         if not self.options.no_report:
@@ -156,7 +153,7 @@ class Session:
         from drivers.report import write_report
 
         try:
-            self.say(f"report  {os.path.relpath(write_report(self.directory, self.pack, self.run))}")
+            self.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
         except Exception as error:
             with open(self.directory.file("run.log"), "a", encoding="utf-8") as log:
                 traceback.print_exc(file=log)
@@ -189,6 +186,13 @@ def text_options(options: argparse.Namespace, sources: list[Source]) -> TextOpti
     if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
         raise UsageError("--columns needs a different name for each column")
     return TextOptions(columns, delimiter_of(sources[0], options.delimiter), tuple(options.missing_tokens))
+
+
+def text_format(sources: list[Source], options: TextOptions, max_bad_rows: int) -> TextFormat:
+    """How a job reads the inputs where it is given them instead of their pack."""
+    header = first_record(sources[0]) if options.columns is None else ""
+    columns = file_columns(sources, options)
+    return TextFormat(columns, options.delimiter, header, list(options.missing_tokens), max_bad_rows)
 
 
 def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str:

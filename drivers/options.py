@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
@@ -148,3 +148,17 @@ def delimiter(text: str) -> str:
     if len(text) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not one character")
     return text
+
+
+def without_directory(argv: Sequence[str]) -> list[str]:
+    """A command line without --resume and --run-dir."""
+    kept: list[str] = []
+    skip = False
+    for word in argv:
+        if skip or word.startswith(("--resume=", "--run-dir=")):
+            skip = False
+        elif word in ("--resume", "--run-dir"):
+            skip = True
+        else:
+            kept.append(word)
+    return kept

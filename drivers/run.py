@@ -26,32 +26,37 @@ from jobs.errors import ScanError
 from jobs.kernels.contract import Statistics
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.records import Record
+from jobs.text import TextFormat
 
 
 class Run:
-    """See the module. `say(text)` tells the user a line; `warnings` gathers what the report must not leave out."""
+    """See the module.
+
+    `text` says how the original files are read, so that the query of a pass fits them too; `say` tells the user a line;
+    `warnings` gathers what the report must not leave out.
+    """
 
     def __init__(
         self,
         directory: RunDirectory,
         pack: Pack,
+        text: TextFormat,
         runner_alias: str | None,
         mrjob_args: list[str],
         keep_passes: int = 5,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.directory, self.pack, self.say = directory, pack, say
+        self.directory, self.pack, self.text, self.say = directory, pack, text, say
         self.keep_passes = keep_passes
         self.alias = runner_alias or "inline"
         self.mrjob_args = mrjob_args
-        self.n_passes = directory.checkpoint()["n_passes"]
-        self.counts = RowCounts()  # of the last pass
-        self.warnings: list[str] = []
+        checkpoint = directory.checkpoint()
+        self.n_passes = checkpoint["n_passes"]
+        self.counts = RowCounts.from_json(checkpoint["counts"]) if checkpoint["counts"] else RowCounts()  # of the last pass
+        self.warnings: list[str] = []  # of the passes; see `all_warnings`
         self._runner: Runner | None = None
         self._log = directory.file("run.log")
         os.makedirs(directory.file("queries"), exist_ok=True)
-        if pack.manifest.n_rejected:
-            self.warnings.append(f"bad rows left out: {pack.manifest.n_rejected}; they are in rejects.csv")
 
     # -- phases ------------------------------------------------------------------------------------------------------
 
@@ -60,23 +65,20 @@ class Run:
         answer = self.directory.load_phase(phase, PassAnswer)
         if answer is None:
             answer = self._pass(job, question, design, {"phase": phase})
-            self.directory.save_phase(phase, answer, self.n_passes)
-        self.counts = answer.counts
+            self.directory.save_phase(phase, answer, self.n_passes, self.counts)
         return answer.statistics
 
     def iterate(self, phase: str, job: type[MRScan], design: Design, state: Any, **loop_arguments: Any) -> Fit:
         """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step."""
 
         def step(state: Any) -> Statistics:
-            answer = self._pass(job, state.query(), design, {"phase": phase})
-            self.counts = answer.counts
-            return answer.statistics
+            return self._pass(job, state.query(), design, {"phase": phase}).statistics
 
         return iterate(
             step,
             state=state,
             resume=self.directory.load_phase(phase, Fit),
-            on_pass=lambda fit: self.directory.save_phase(phase, fit, self.n_passes),
+            on_pass=lambda fit: self.directory.save_phase(phase, fit, self.n_passes, self.counts),
             **loop_arguments,
         )
 
@@ -87,11 +89,19 @@ class Run:
         """
         return self._pass(job, question, design, {}).statistics
 
+    def all_warnings(self) -> list[str]:
+        """What the user must know about the result: rows that were left out, and what the passes and the fit said."""
+        left_out = {
+            "bad rows left out, see rejects.csv": self.pack.manifest.n_rejected,
+            "rows left out for a missing cell (--missing drop)": self.counts.missing,
+        }
+        return [f"{what}: {n:,}" for what, n in left_out.items() if n] + self.warnings
+
     # -- one pass ----------------------------------------------------------------------------------------------------
 
     def _pass(self, job: type[MRScan], question: Record, design: Design, entry: dict[str, Any]) -> PassAnswer:
         number = self.n_passes + 1
-        query = ScanQuery(question, design)
+        query = ScanQuery(question, design, self.text)
         path = self.directory.file("queries", f"{number:04d}.query")
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
@@ -102,8 +112,8 @@ class Run:
         started = time.perf_counter()
         answer = self._run_job(job, arguments)
         seconds = time.perf_counter() - started
-        self._check(answer, design)
-        self.n_passes = number
+        self._check(answer)
+        self.n_passes, self.counts = number, answer.counts
         script = os.path.join("jobs", os.path.basename(job.mr_job_script() or ""))
         self.directory.append_pass(
             {
@@ -149,7 +159,7 @@ class Run:
             raise ScanError(f"the job gave {len(answers)} answers where one is expected; the log is {self._log}")
         return PassAnswer.from_line(answers[0])
 
-    def _check(self, answer: PassAnswer, design: Design) -> None:
+    def _check(self, answer: PassAnswer) -> None:
         """Every row of the pack was seen once, and went one way."""
         counts = answer.counts
         if counts.read != self.pack.manifest.n_rows or counts.read != counts.used + counts.rejected + counts.missing:
@@ -157,8 +167,6 @@ class Run:
                 f"the pass read {counts.read} rows of {self.pack.manifest.n_rows} (used {counts.used}, rejected "
                 f"{counts.rejected}, missing {counts.missing}); its result is not to be trusted, the log is {self._log}"
             )
-        if counts.missing and not any("for a missing cell" in warning for warning in self.warnings):
-            self.warnings.append(f"rows left out for a missing cell (--missing drop): {counts.missing}")
         kinds = {(e.numpy, e.blas, e.cpu) for e, _ in answer.environments}
         text = "the tasks of a pass ran on different numpy, BLAS or processors; the last digits depend on which"
         if len(kinds) > 1 and text not in self.warnings:

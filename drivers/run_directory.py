@@ -100,11 +100,10 @@ class RunDirectory:
 
     # -- checkpoint: one record for each phase, and the passes they took ----------------------------------------------
 
-    def save_phase(self, phase: str, record: Record, n_passes: int) -> None:
-        """Remembers where a phase stands, and how many passes the run has made."""
-        checkpoint = self.checkpoint()
-        checkpoint["phases"][phase] = record.to_line()
-        self.write_json(CHECKPOINT, {**checkpoint, "n_passes": n_passes})
+    def save_phase(self, phase: str, record: Record, n_passes: int, counts: Record) -> None:
+        """Remembers where a phase stands, how many passes the run has made, and what became of the rows in the last."""
+        phases = {**self.checkpoint()["phases"], phase: record.to_line()}
+        self.write_json(CHECKPOINT, {"n_passes": n_passes, "counts": counts.to_json(), "phases": phases})
 
     def load_phase(self, phase: str, cls: type[Record]) -> Any:
         """Where a phase stood, None when it has not begun."""
@@ -114,7 +113,7 @@ class RunDirectory:
     def checkpoint(self) -> dict[str, Any]:
         """The checkpoint as it is on disk."""
         if not os.path.exists(self.file(CHECKPOINT)):
-            return {"n_passes": 0, "phases": {}}
+            return {"n_passes": 0, "counts": None, "phases": {}}
         return self.read_json(CHECKPOINT)
 
     # -- ledger ------------------------------------------------------------------------------------------------------

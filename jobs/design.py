@@ -13,7 +13,7 @@ import numpy as np
 
 from jobs import keys
 from jobs.blocks import Block
-from jobs.errors import BadRow
+from jobs.errors import BadRecord, BadRow
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
@@ -68,6 +68,11 @@ class Design(Record):
     weight: Optional[str] = None  # noqa: UP045
     id: Optional[str] = None  # noqa: UP045
     missing: str = "error"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.missing not in MISSING_POLICIES:
+            raise BadRecord(f"missing is one of {', '.join(MISSING_POLICIES)}, not {self.missing!r}")
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""

@@ -31,11 +31,12 @@ def row_keys(part: int, number: int, n_rows: int) -> np.ndarray:
 def id_keys(ids: np.ndarray) -> np.ndarray:
     """Keys from an id column, so that a row keeps its key wherever it is packed; shape (n_rows,), uint64."""
     values = np.ascontiguousarray(ids)
-    if values.dtype.kind == "f":
-        values = values + 0.0  # -0.0 and 0.0 are one id
-    else:
-        values = values.astype(np.int64)
-    return mix(values.view(np.uint64))
+    if values.dtype.kind != "f":
+        return mix(values.astype(np.int64).view(np.uint64))
+    # 5 and 5.0 are one id, in whichever type it was packed; beyond 2**53 a float is no longer one whole number.
+    whole = (np.abs(values) <= 2.0**53) & (np.floor(values) == values)
+    bits = np.where(whole, values, 0.0).astype(np.int64).view(np.uint64)
+    return mix(np.where(whole, bits, values.view(np.uint64)))
 
 
 def derive(keys: np.ndarray, seed: int, purpose: str) -> np.ndarray:

@@ -101,7 +101,7 @@ class MRScan(MRJob):
         self.query = load_query(self.options.query)
         self.columns = self.query.design.columns()
         self.blocks_file = BlocksFile(self.options.blocks) if self.options.blocks else None
-        self.text = TextReader(self.query.text, _split_name()) if self.query.text else None
+        self.text = TextReader(self.query.text, _split_name(), self.columns) if self.query.text else None
         self.tree: MergeTree[Statistics] = MergeTree()
         self.answer = self.statistics_class.zero(self.query.question)
         self.counts = RowCounts()

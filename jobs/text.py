@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from jobs.blocks import Block
-from jobs.errors import BadRow
+from jobs.errors import BadRow, ScanError
 from jobs.records import Record
 
 MISSING_TOKENS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "null", "NULL", "None", "?")
@@ -38,14 +38,20 @@ class TextFormat(Record):
 
 
 class TextReader:
-    """Gathers lines and makes blocks of them. `split` names the task's piece of input, for the numbering of blocks."""
+    """Gathers lines and makes blocks of the wanted columns (all when None). `split` names the task's piece of input, for
+    the numbering of blocks."""
 
-    def __init__(self, text_format: TextFormat, split: str) -> None:
+    def __init__(self, text_format: TextFormat, split: str, wanted: Sequence[str] | None = None) -> None:
         self.format = text_format
         self.part = int.from_bytes(hashlib.sha256(split.encode()).digest()[:7], "little")
         self.number = 0
         self.n_rejected = 0
         self._header = text_format.header.encode()
+        self._wanted = list(wanted or text_format.columns)
+        for name in self._wanted:
+            if name not in text_format.columns:
+                raise ScanError(f"the text has no column {name!r}; its columns are {', '.join(text_format.columns)}")
+        self._places = [text_format.columns.index(name) for name in self._wanted]
         self._lines: list[str] = []
         # A token that is a number would pass for one in the fast way.
         self._fast = not any(map(_is_finite_number, text_format.missing_tokens))
@@ -66,17 +72,21 @@ class TextReader:
         if matrix is None:
             matrix = self._parse_each(lines)
         if len(matrix):
-            columns = {name: matrix[:, j].copy() for j, name in enumerate(self.format.columns)}
+            columns = {name: matrix[:, j].copy() for j, name in enumerate(self._wanted)}
             yield Block(self.part, self.number, len(matrix), columns)
             self.number += 1
 
     def _parse_all(self, lines: list[str]) -> np.ndarray | None:
         """The fast way, for lines that hold nothing but finite numbers; None when they hold anything else."""
+        delimiter = self.format.delimiter
+        # loadtxt would not miss cells beyond the columns it is asked for.
+        if any(line.count(delimiter) != len(self.format.columns) - 1 for line in lines):
+            return None
         try:
-            matrix = np.loadtxt(lines, delimiter=self.format.delimiter, comments=None, ndmin=2)
+            matrix = np.loadtxt(lines, delimiter=delimiter, comments=None, ndmin=2, usecols=self._places)
         except ValueError:
             return None
-        plain = matrix.shape == (len(lines), len(self.format.columns)) and bool(np.isfinite(matrix).all())
+        plain = len(matrix) == len(lines) and bool(np.isfinite(matrix).all())
         return matrix if plain else None
 
     def _parse_each(self, lines: list[str]) -> np.ndarray:
@@ -88,7 +98,7 @@ class TextReader:
                 self.n_rejected += 1
                 if self.n_rejected > self.format.max_bad_rows:
                     raise
-        return np.array(rows, dtype=float).reshape(len(rows), len(self.format.columns))
+        return np.array(rows, dtype=float).reshape(len(rows), len(self._wanted))
 
     def _parse_line(self, line: str) -> list[float]:
         try:
@@ -99,7 +109,7 @@ class TextReader:
             raise BadRow(
                 f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}"
             )
-        return [self._number(cell.strip(), name, line) for cell, name in zip(cells, self.format.columns)]
+        return [self._number(cells[j].strip(), name, line) for j, name in zip(self._places, self._wanted)]
 
     def _number(self, cell: str, name: str, line: str) -> float:
         if cell in self.format.missing_tokens:

@@ -50,7 +50,7 @@ def test_a_missing_cell_is_an_empty_prediction_and_a_bad_row_is_set_aside(tmp_pa
         ({"version": 9}, "has the version 9"),
         ({"kind": "oracle"}, "holds a model of the kind 'oracle'"),
         ({"format": "other"}, "is not a scanlearn-model file"),
-        ({"features": ["x1", "x9"]}, "no column 'x9'; did you mean 'x1'?"),
+        ({"features": ["x1", "x22"]}, "no column 'x22'; did you mean 'x2'?"),
     ],
 )
 def test_models_that_cannot_be_used(tmp_path, table, predict, change, message):

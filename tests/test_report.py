@@ -23,7 +23,6 @@ from drivers.report.page import Column, Page
 from drivers.report.sample_fit import Sample, fit_sample
 from drivers.report.truth import find_truth
 from drivers.roles import wanted_columns
-from drivers.run import Run
 from drivers.run_directory import RunDirectory
 
 NOT_CONVERGED = 3
@@ -95,7 +94,7 @@ class Reported:
         os.remove(os.path.join(copy, "report.html"))
         directory = RunDirectory.open(copy)
         try:
-            path = write_report(directory, made, Run(directory, made, None, []))
+            path = write_report(directory, made)
             with open(path, encoding="utf-8") as f:
                 page = f.read()
             return page.replace(copy, self.folder), directory.passes()

@@ -13,6 +13,7 @@ import pytest
 import statsmodels.api as sm
 
 from data_gen.gen_regression import generate
+from drivers.run_directory import RunDirectory
 from tests.conftest import make_table, read_model, read_passes, write_csv
 
 EXACT = ("--target", "y", "--weight", "w", "--no-report")
@@ -151,16 +152,16 @@ def descent(run_wols, *options):
 
 def test_gradient_descent_goes_to_the_exact_solution(tmp_path, run_wols):
     generate(tmp_path / "d.csv", rows=20_000)
-    done, model = descent(run_wols, "--learning-rate", "0.05,1,2.1")
+    done, model = descent(run_wols, "--learning-rate", "0.2,1,2.1")
     assert done.returncode == 0, done.stderr
     run_wols("d.csv", "--columns", "y,x,w", *EXACT, "--run-dir", "exact", "--no-robust")
     exact = read_model("exact")["parameters"]
     assert model["parameters"]["intercept"] == pytest.approx(exact["intercept"], abs=1e-6)
     assert model["parameters"]["coefficients"] == pytest.approx(exact["coefficients"], abs=1e-6)
     candidates = {c["learning_rate"]: c for c in model["training"]["candidates"]}
-    assert [candidates[rate]["status"] for rate in (0.05, 1.0, 2.1)] == ["converged", "converged", "diverged"]
+    assert [candidates[rate]["status"] for rate in (0.2, 1.0, 2.1)] == ["converged", "converged", "diverged"]
     assert candidates[1.0]["n_passes"] < 40
-    assert len(read_passes("r")) == candidates[0.05]["n_passes"] == model["training"]["n_passes"]
+    assert len(read_passes("r")) == candidates[0.2]["n_passes"] == model["training"]["n_passes"]
     assert "the learning rate 2.1 diverged" in done.stdout
 
 
@@ -231,9 +232,24 @@ def test_an_exact_run_killed_between_its_passes_resumes(tmp_path, run_wols):
     assert read_model("r")["inference"] == read_model("whole")["inference"]
 
 
+@pytest.mark.parametrize("solver", ["exact", "gd"])
+def test_a_finished_run_resumes_to_the_same_model_without_a_pass(tmp_path, run_wols, solver):
+    lines = ["y,x,w"] + [f"{(7 * i) % 11},{i % 13},{1 + i % 3}" for i in range(200)]
+    lines[40], lines[50] = "bad,1,1", "1,NA,2"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    options = ("--missing", "drop", "--max-bad-rows", "1", "--max-iter", "4", "--learning-rate", "0.01")
+    run_wols("t.csv", *EXACT, *options, "--solver", solver, "--run-dir", "r")
+    model = read_model("r")
+    assert model["training"]["rows_missing"] == 1
+    os.remove("r/model.json")
+    assert run_wols("--resume", "r").returncode == (3 if solver == "gd" else 0)
+    assert read_model("r") == model
+    assert len(read_passes("r")) == model["training"]["n_passes"]
+
+
 def test_an_interrupted_run_says_how_to_go_on(tmp_path, run_wols):
     generate(tmp_path / "d.csv", rows=20_000)
-    command = run_wols.command("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--run-dir", "r")
+    command = run_wols.command("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--run-dir", "r", "--learning-rate", "0.3")
     ledger = tmp_path / "r" / "passes.jsonl"
     status, _, stderr = kill_when(command, ledger.exists, signal.SIGINT)
     assert status == 130
@@ -274,6 +290,21 @@ def test_the_ledger_says_how_to_run_a_pass_again(table, run_wols):
     from jobs.mr_scan import PassAnswer
 
     assert PassAnswer.from_line(again.stdout.strip()).statistics.md5() == entry["statistics_md5"]
+
+
+def test_the_query_of_a_pass_fits_the_original_file_too(tmp_path, table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    job = run_wols.script.parent.parent / "jobs" / "mr_wols.py"
+    again = subprocess.run([*run_wols.command()[:1], job, "--query", "r/queries/0001.query", "t.csv"], capture_output=True)
+    assert again.returncode == 0, again.stderr
+    from jobs.mr_scan import PassAnswer
+    from jobs.mr_wols import WOLSStatistics
+
+    answer = PassAnswer.from_line(again.stdout)
+    known = RunDirectory.open("r").load_phase("exact", PassAnswer)
+    assert isinstance(answer.statistics, WOLSStatistics)
+    assert answer.statistics.close(known.statistics)
+    assert answer.counts == known.counts
 
 
 def test_mrjob_switches_and_conf_reach_the_runner(tmp_path, table, run_wols):

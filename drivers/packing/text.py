@@ -68,13 +68,7 @@ def read_header(source: Source, options: TextOptions) -> list[str]:
 
     :raises ScanError: a first record that holds numbers, an empty or a repeated name
     """
-    first = next(read_pieces(source, 1 << 20), b"").removeprefix(b"\xef\xbb\xbf")
-    ends = record_ends(first)
-    record = first[: int(ends[0])] if len(ends) else first
-    try:
-        text = record.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise ScanError(f"{source.shown} is not text: its first line is not UTF-8") from None
+    text = first_record(source)
     names = [name.strip() for name in next(csv.reader([text], delimiter=options.delimiter), [])]
     if any(_is_number(name) for name in names):
         raise ScanError(
@@ -87,6 +81,20 @@ def read_header(source: Source, options: TextOptions) -> list[str]:
     if twice:
         raise ScanError(f"{source.shown}, line 1: the column name {sorted(twice)[0]!r} stands there twice")
     return names
+
+
+def first_record(source: Source) -> str:
+    """The text of the first record of a file, without its end.
+
+    :raises ScanError: when it is not text
+    """
+    first = next(read_pieces(source, 1 << 20), b"").removeprefix(b"\xef\xbb\xbf")
+    ends = record_ends(first)
+    record = first[: int(ends[0])] if len(ends) else first
+    try:
+        return record.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ScanError(f"{source.shown} is not text: its first line is not UTF-8") from None
 
 
 class TextParser:

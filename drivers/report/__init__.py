@@ -13,7 +13,6 @@ from drivers.packing.cache import Pack
 from drivers.report import run_sections
 from drivers.report.formats import restore
 from drivers.report.page import Page
-from drivers.run import Run
 from drivers.run_directory import MODEL, RunDirectory
 
 REPORT = "report.html"
@@ -21,12 +20,12 @@ REPORT = "report.html"
 KINDS = {"wols": "drivers.report.linear"}
 
 
-def write_report(directory: RunDirectory, pack: Pack, run: Run) -> str:
+def write_report(directory: RunDirectory, pack: Pack) -> str:
     """Writes report.html and its pictures into the run directory, from its model.json; returns the page's path."""
     model: dict[str, Any] = restore(directory.read_json(MODEL))
     passes = directory.passes()
     page = Page(run_sections.title(model))
-    run_sections.add_summary(page, model, pack.manifest, directory, passes, run.alias)
+    run_sections.add_summary(page, model, pack.manifest, directory, passes)
     run_sections.add_warnings(page, model)
     if model["kind"] in KINDS:
         # Imported late: each kind brings libraries that nothing before the result may wait for.

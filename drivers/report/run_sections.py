@@ -8,7 +8,7 @@ import statistics
 import time
 from typing import Any
 
-from drivers.app import argv_without_run_dir
+from drivers.options import without_directory
 from drivers.packing.manifest import Manifest
 from drivers.report.formats import NOTHING, column, count, duration, number, size
 from drivers.report.page import Column, Page
@@ -27,16 +27,14 @@ def title(model: dict[str, Any]) -> str:
     return f"{weighted if model.get('weight') else plain}: {model['target']} on {_names(model['features'])}"
 
 
-def add_summary(
-    page: Page, model: dict[str, Any], manifest: Manifest, directory: RunDirectory, passes: list[dict], alias: str
-) -> None:
+def add_summary(page: Page, model: dict[str, Any], manifest: Manifest, directory: RunDirectory, passes: list[dict]) -> None:
     """Who did what to which data, in one paragraph."""
     training = model["training"]
     files = [os.path.basename(source["path"]) for source in manifest.sources]
     named = files[0] if len(files) == 1 else f"{count(len(files), 'file')} ({files[0]}, ...)"
     n_bytes = sum(source["size"] for source in manifest.sources)
     weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
-    runner = " and ".join(sorted({entry["runner"] for entry in passes}) or [alias])
+    runner = " and ".join(sorted({entry["runner"] for entry in passes}))
     seconds = sum(entry["seconds"] for entry in passes)
     finished = time.strftime("%d %B %Y, %H:%M", time.localtime(os.path.getmtime(directory.file(MODEL)))).lstrip("0")
     page.paragraph(
@@ -112,7 +110,7 @@ def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> Non
     if "argv" in options:
         folder = options.get("working_dir")
         page.paragraph(f"In the folder {folder}:" if folder else "The command:")
-        page.command(shlex.join([*program, *argv_without_run_dir(options["argv"])]))
+        page.command(shlex.join([*program, *without_directory(options["argv"])]))
     page.paragraph("To go on with this run, or to make its report anew from the passes already made:")
     page.command(shlex.join([*program, "--resume", directory.path]))
 

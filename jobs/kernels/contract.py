@@ -43,6 +43,13 @@ class Statistics(Record):
         return all(close_arrays(getattr(self, f.name), getattr(other, f.name), rtol) for f in dataclasses.fields(self))
 
 
+def close_grams(a: np.ndarray, b: np.ndarray, rtol: float) -> bool:
+    """Whether two symmetric positive semi-definite matrices differ, in each entry, by at most rtol times the geometric mean
+    of its two diagonal entries: columns of very different size are each held to their own."""
+    norms = np.sqrt(np.maximum(np.abs(np.diag(a)), np.abs(np.diag(b))))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= rtol * np.outer(norms, norms)))
+
+
 def close_arrays(a: Any, b: Any, rtol: float) -> bool:
     """Whether a and b differ by at most rtol times the largest magnitude in either."""
     a, b = np.asarray(a), np.asarray(b)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.kernels.contract import Statistics, close_arrays
+from jobs.kernels.contract import Statistics, close_arrays, close_grams
 from jobs.records import Record, array_field
 
 SLICE_ROWS = 2048
@@ -87,9 +87,7 @@ class WOLSStatistics(Statistics):
             return False
         numbers = ("n_rows", "n_zero_weight", "weight_sum", "weight_square_sum", "weight_log_sum", "weight_max")
         same = all(close_arrays(getattr(self, name), getattr(other, name), rtol) for name in numbers)
-        norms = np.maximum(np.linalg.norm(self.r, axis=0), np.linalg.norm(other.r, axis=0))
-        difference = np.abs(self.r.T @ self.r - other.r.T @ other.r)
-        return same and bool(np.all(difference <= rtol * np.outer(norms, norms)))
+        return same and close_grams(self.r.T @ self.r, other.r.T @ other.r, rtol)
 
 
 @dataclass

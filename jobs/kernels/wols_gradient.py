@@ -110,7 +110,8 @@ class WOLSGradientState(Record):
         """The estimated distance still to go, |step| rho / (1 - rho): the rest of a geometric series; shape (m,)."""
         rho = self.contraction
         rest = np.divide(rho, 1 - rho, out=np.full_like(rho, np.inf), where=rho < 1)
-        return np.where(self.step_norm == 0, 0.0, self.step_norm * rest)
+        with np.errstate(invalid="ignore"):  # 0 times infinity, which is not taken
+            return np.where(self.step_norm == 0, 0.0, self.step_norm * rest)
 
 
 def gradient(statistics: WOLSGradientStatistics, query: WOLSGradientQuery, form: str = "weighted") -> np.ndarray:
@@ -140,9 +141,10 @@ def update(state: WOLSGradientState, statistics: WOLSGradientStatistics) -> WOLS
         values["contraction"][alive] = step_norm / state.step_norm[alive]
     values["step_norm"][alive] = step_norm
     values["loss"][alive] = loss
-    # A rise beyond rounding is final for a quadratic. (4) descends nothing, so there only a growing gradient is a sign.
+    # A rise is final for a quadratic, unless it is rounding: of data almost without noise the loss has few right digits
+    # once the gradient is nearly zero. (4) descends nothing, so there only a growing gradient is a sign.
     if state.gradient == "weighted":
-        rising = loss > state.loss[alive] * (1 + 1e-9)
+        rising = (loss > state.loss[alive] * (1 + 1e-9)) & (norm > 1e-8 * values["first_gradient_norm"][alive])
     else:
         rising = norm > 1e3 * values["first_gradient_norm"][alive]
     values["diverged"][alive] = rising | ~np.isfinite(loss) | ~np.isfinite(norm)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.kernels.contract import Statistics
+from jobs.kernels.contract import Statistics, close_arrays, close_grams
 from jobs.records import Record, array_field
 
 
@@ -56,3 +56,12 @@ class WOLSRobustStatistics(Statistics):
         self.residual_square_sum += float(np.dot(e[positive], e[positive]))
         self.hc0_gram += scored.T @ scored
         self.square_gram += weighted.T @ weighted
+
+    def close(self, other: Statistics, rtol: float = 1e-12) -> bool:
+        return (
+            isinstance(other, WOLSRobustStatistics)
+            and self.n_rows == other.n_rows
+            and close_arrays(self.residual_square_sum, other.residual_square_sum, rtol)
+            and close_grams(self.hc0_gram, other.hc0_gram, rtol)
+            and close_grams(self.square_gram, other.square_gram, rtol)
+        )
