@@ -23,7 +23,7 @@ run: install  ## generate 1,000,000 rows, pack them, fit weighted least squares,
 	$(BIN)/python drivers/run_wols.py
 
 test: install  ## the tests that need no Java
-	$(BIN)/python -m pytest -m "not hadoop and not slow"
+	$(BIN)/python -m pytest -n auto -m "not hadoop and not slow"
 
 test-all: install hadoop-up  ## all tests, on a real Hadoop too
 	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest; \

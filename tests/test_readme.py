@@ -1,0 +1,56 @@
+"""The commands of the README do what it says, as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, make_table, write_csv
+
+
+def commands() -> list[str]:
+    """The lines of the README's shell blocks that start a driver without a cluster."""
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("python drivers/") and "-r hadoop" not in line]
+
+
+def test_the_commands_of_the_readme_run_one_after_another(tmp_path):
+    matrix, names = make_table(1000)
+    write_csv(tmp_path / "data.csv", matrix, names)
+    write_csv(tmp_path / "new.csv", matrix[:50, 1:3], ["x1", "x2"])
+    (tmp_path / "parts").mkdir()
+    for i, piece in enumerate(np.array_split(matrix[:, [0, 1, 3]], 3)):
+        write_csv(tmp_path / "parts" / f"{i}.csv", piece)
+    assert len(commands()) >= 4
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    for line in commands():
+        line = line.replace("drivers/", f"{ROOT}/drivers/")
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
+        assert done.returncode == 0, (line, done.stderr)
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 51
+    assert len((tmp_path / "sample.csv").read_text().splitlines()) == 11
+
+
+def test_the_links_of_the_documents_lead_somewhere():
+    for document in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "bench" / "README.md",
+    ]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), (document.name, target)
+
+
+@pytest.mark.parametrize(
+    "target", ["install", "run", "test", "test-all", "lint", "bench", "hadoop-up", "hadoop-down", "clean"]
+)
+def test_the_makefile_has_the_targets_that_are_spoken_of(target):
+    assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
