@@ -16,7 +16,8 @@ from drivers.model import make_model
 from drivers.options import build_parser, list_of, natural, positive, share
 from drivers.roles import add_role_options, make_design, wanted_columns
 from drivers.tables import print_result
-from drivers.wols import Descent, descend, fit_exactly
+from drivers.wols import fit_exactly
+from drivers.wols_gradient import Descent, descend
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
 

@@ -97,10 +97,6 @@ def _bare_coefficients(model: dict[str, Any]) -> Table:
 def _descent(training: dict[str, Any]) -> Table:
     table = _plain_table("learning rate", "passes", "status", "loss")
     for k, candidate in enumerate(training["candidates"]):
-        chosen = k == training["chosen"]
-        status = training["status"] if chosen else candidate["status"]
-        table.add_row(
-            number(candidate["learning_rate"]), number(candidate["n_passes"]), status, number(candidate["loss"], 10),
-            style="bold" if chosen else None,
-        )  # fmt: skip
+        cells = [number(candidate["learning_rate"]), number(candidate["n_passes"]), candidate["status"]]
+        table.add_row(*cells, number(candidate["loss"], 10), style="bold" if k == training["chosen"] else None)
     return table

@@ -143,7 +143,7 @@ def _add_candidates(page: Page, training: dict[str, Any]) -> None:
     candidates, chosen = training["candidates"], training["chosen"]
     rates, losses = ([candidate[key] for candidate in candidates] for key in ("learning_rate", "loss"))
     status = [STATUS.get(candidate["status"], candidate["status"]) for candidate in candidates]
-    status[chosen] = STATUS.get(training["status"], training["status"]) + ", chosen"
+    status[chosen] += ", chosen"
     page.table(
         "Candidates, all in the same passes",
         [

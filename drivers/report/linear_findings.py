@@ -10,6 +10,7 @@ import numpy as np
 from drivers.loop import CONVERGED, DIVERGED
 from drivers.report.comparison import SMALL, Comparison
 from drivers.report.formats import count, number, share
+from drivers.wols_gradient import STOPPED_EARLY
 
 # Rows of equal weight, below which the sandwich of a sample is worth a word of caution.
 FEW = 300
@@ -85,7 +86,8 @@ def _descent(training: dict[str, Any]) -> str:
     if len(candidates) > 1:
         converged = sum(candidate["status"] == CONVERGED for candidate in candidates)
         diverged = sum(candidate["status"] == DIVERGED for candidate in candidates)
-        text += f" Of {len(candidates)} candidates {converged} converged and {diverged} diverged."
+        early = sum(candidate["status"] == STOPPED_EARLY for candidate in candidates)
+        text += f" Of {len(candidates)} candidates {converged} converged, {early} stopped early and {diverged} diverged."
     if training["gradient"] == "classical":
         text += " It followed the classical form of the gradient, whose root is not the least-squares fit."
     return text
