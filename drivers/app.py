@@ -17,11 +17,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from drivers.options import without_directory
+from drivers.options import Parser, without_directory
 from drivers.packing.cache import Pack, default_cache_dir, pack
 from drivers.packing.pack import file_columns
 from drivers.packing.sources import Source, find_sources
 from drivers.packing.text import TextOptions, delimiter_of, first_record
+from drivers.progress import Progress
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.runners import check_runner
@@ -31,7 +32,7 @@ from jobs.text import TextFormat
 
 # Options that say how to run and not what to compute: a resumed run may have others.
 FREE_OPTIONS = {
-    "mrjob_args", "runner", "quiet", "debug", "json", "no_report", "resume", "run_dir", "keep_passes", "cache_dir",
+    "mrjob_args", "runner", "quiet", "debug", "json", "report", "resume", "run_dir", "keep_passes", "cache_dir",
     "cache_size",
 }  # fmt: skip
 OK, ERROR, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -108,10 +109,11 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
 
 
 class Session:
-    """A driver's packed data and run directory. `say` prints a line for the user on stderr, unless --quiet."""
+    """A driver's packed data, run directory and run."""
 
     def __init__(self, options: argparse.Namespace, name: str, wanted: list[str] | None) -> None:
         self.options, self.name = options, name
+        self.progress = Progress(options.quiet)
         sources = find_sources(options.inputs)
         self.text = text_options(options, sources)
         self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
@@ -126,24 +128,19 @@ class Session:
             options.runner,
             options.mrjob_args,
             options.keep_passes,
-            self.say,
+            self.progress,
         )
 
-    def say(self, text: str) -> None:
-        """Tells the user something that is not the result."""
-        if not self.options.quiet:
-            print(text, file=sys.stderr)
-
-    def finish(self, model: dict[str, Any], print_result: Callable[..., None]) -> None:
-        """Writes the model and the report, and prints the result and where everything lies."""
+    def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
+        """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
         self.directory.write_json(MODEL, {**model, "warnings": self.run.all_warnings()})
-        if self.options.json:
+        if print_result and self.options.json:
             print(json.dumps(readable(model), allow_nan=False))
-        else:
+        elif print_result:
             print_result(model, self.run.all_warnings())
         sys.stdout.flush()
-        self.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
-        if not self.options.no_report:
+        self.progress.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
+        if self.options.report:
             self._report()
         shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
         self.directory.close()
@@ -153,7 +150,7 @@ class Session:
         from drivers.report import write_report
 
         try:
-            self.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
+            self.progress.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
         except Exception as error:
             with open(self.directory.file("run.log"), "a", encoding="utf-8") as log:
                 traceback.print_exc(file=log)
@@ -167,17 +164,44 @@ class Session:
 
     def _pack(self, sources: list[Source], wanted: list[str] | None) -> Pack:
         options = self.options
-        made = pack(sources, self.text, wanted, options.max_bad_rows, options.cache_dir, options.cache_size)
+        # Of a compressed file the bytes to come are not known.
+        size = None if any(source.is_compressed for source in sources) else sum(source.size for source in sources)
+        with self.progress.packing(size) as advance:
+            made = pack(
+                sources,
+                self.text,
+                wanted,
+                options.max_bad_rows,
+                options.sample_rows,
+                options.cache_dir,
+                options.cache_size,
+                advance,
+            )
         saved = self.directory.read_json(OPTIONS)
         if saved.setdefault("fingerprint", made.manifest.fingerprint) != made.manifest.fingerprint:
             raise ScanError(f"the data have changed since the run {self.directory.path} began; start a new run")
         self.directory.write_json(OPTIONS, saved)
         if made.rejects:
             shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
-        size = sum(source.size for source in sources) / 1e6
-        how = "found packed" if made.was_cached else f"packed from {size:,.1f} MB"
-        self.say(f"{made.manifest.n_rows:,} rows x {len(made.manifest.columns)} columns {how}")
+        n_bytes = sum(source.size for source in sources)
+        how = "found packed" if made.was_cached else f"packed from {n_bytes / 1e6:,.1f} MB"
+        self.progress.say(f"{made.manifest.n_rows:,} rows x {len(made.manifest.columns)} columns {how}")
         return made
+
+
+def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str, Any]) -> argparse.Namespace:
+    """The options of a call from Python: the words of the command line as keywords, lists for lists, True for a flag.
+
+    So `fit("d.csv", target="y", features=["a", "b"], num_cores=3)` is `d.csv --target=y --features=a,b --num-cores=3`, and
+    its run can be resumed, and its report says how to run it again.
+
+    :raises UsageError: what the command line would refuse
+    """
+    argv = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    argv = [os.fspath(path) for path in argv]
+    argv += [word for name, value in arguments.items() for word in parser.words(name, value)]
+    parser.fails_with = UsageError
+    return parse(parser, argv)
 
 
 def text_options(options: argparse.Namespace, sources: list[Source]) -> TextOptions:

@@ -63,12 +63,11 @@ def predict(model: dict[str, Any], X: np.ndarray) -> np.ndarray:
 
 
 def to_sklearn(model: dict[str, Any]) -> Any:
-    """The fitted scikit-learn estimator with the model's parameters."""
+    """The fitted scikit-learn estimator with the model's parameters, its columns in the order of model["features"]."""
     from sklearn.linear_model import LinearRegression
 
     estimator = LinearRegression()
     estimator.coef_ = np.asarray(model["parameters"]["coefficients"], dtype=float)
     estimator.intercept_ = float(model["parameters"]["intercept"])
     estimator.n_features_in_ = len(model["features"])
-    estimator.feature_names_in_ = np.asarray(model["features"], dtype=object)
     return estimator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
+from drivers.packing.pack import SAMPLE_ROWS
 from jobs.text import MISSING_TOKENS
 
 # What a driver decides itself, and what mrjob runs a single task with.
@@ -38,9 +39,33 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def build_parser(job: type, description: str | None) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Ends the program on wrong usage, or raises `fails_with` where a Python call is what is parsed."""
+
+    fails_with: type[Exception] | None = None
+
+    def error(self, message: str) -> NoReturn:
+        if self.fails_with is not None:
+            raise self.fails_with(message)
+        super().error(message)
+
+    def words(self, name: str, value: Any) -> list[str]:
+        """The words of a command line that give an option, named as a Python keyword, this value."""
+        option, negative = "--" + name.replace("_", "-"), "--no-" + name.replace("_", "-")
+        if value is True:
+            return [option]
+        if value is False:
+            return [negative] if negative in self._option_string_actions else []
+        if not isinstance(value, (list, tuple)):
+            return [] if value is None else [f"{option}={value}"]
+        if isinstance(self._option_string_actions.get(option), argparse._AppendAction):
+            return [f"{option}={item}" for item in value]
+        return [f"{option}={','.join(map(str, value))}"]
+
+
+def build_parser(job: type, description: str | None) -> Parser:
     """A parser with the data, run and mrjob options; a driver adds its own."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=Formatter, allow_abbrev=False)
+    parser = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="files, directories or patterns, read as one table")
     data = parser.add_argument_group("data")
     data.add_argument("--columns", type=names, help="the columns of files without a header line: y,x,w")
@@ -55,6 +80,9 @@ def build_parser(job: type, description: str | None) -> argparse.ArgumentParser:
     data.add_argument(
         "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N unreadable rows go to rejects.csv"
     )
+    data.add_argument(
+        "--sample-rows", type=natural, default=SAMPLE_ROWS, metavar="N", help="rows sampled on the way, for the report"
+    )
     data.add_argument("--cache-dir", metavar="DIR", help="where packs are kept; Default: ~/.cache/scanlearn")
     data.add_argument(
         "--cache-size", type=natural, default=DEFAULT_CACHE_BYTES, metavar="BYTES", help="packs used longest ago go first"
@@ -65,7 +93,9 @@ def build_parser(job: type, description: str | None) -> argparse.ArgumentParser:
     where.add_argument("--resume", metavar="DIR", help="go on with the run of this directory, with its options")
     run.add_argument("--seed", type=natural, default=0, help="of every random choice")
     run.add_argument("--keep-passes", type=natural, default=5, metavar="N", help="queries of the last N passes are kept")
-    run.add_argument("--no-report", action="store_true", help="write no report.html and no pictures")
+    run.add_argument(
+        "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html and its pictures"
+    )
     run.add_argument("--json", action="store_true", help="print the model as JSON instead of a table")
     run.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result")
     run.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -13,12 +13,14 @@ import os
 import shlex
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import jobs
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
+from drivers.progress import Progress
 from drivers.run_directory import RunDirectory
 from drivers.runners import Runner, explain_failure, set_up
 from jobs.design import Design, RowCounts
@@ -32,8 +34,8 @@ from jobs.text import TextFormat
 class Run:
     """See the module.
 
-    `text` says how the original files are read, so that the query of a pass fits them too; `say` tells the user a line;
-    `warnings` gathers what the report must not leave out.
+    `text` says how the original files are read, so that the query of a pass fits them too; `warnings` gathers what the
+    user must know of the result.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class Run:
         runner_alias: str | None,
         mrjob_args: list[str],
         keep_passes: int = 5,
-        say: Callable[[str], None] = lambda text: None,
+        progress: Progress | None = None,
     ) -> None:
-        self.directory, self.pack, self.text, self.say = directory, pack, text, say
+        self.directory, self.pack, self.text = directory, pack, text
+        self.progress = progress or Progress(quiet=True)
         self.keep_passes = keep_passes
         self.alias = runner_alias or "inline"
         self.mrjob_args = mrjob_args
@@ -74,11 +77,15 @@ class Run:
         def step(state: Any) -> Statistics:
             return self._pass(job, state.query(), design, {"phase": phase}).statistics
 
+        def on_pass(fit: Fit) -> None:
+            self.directory.save_phase(phase, fit, self.n_passes, self.counts)
+            self.progress.iteration(fit)
+
         return iterate(
             step,
             state=state,
             resume=self.directory.load_phase(phase, Fit),
-            on_pass=lambda fit: self.directory.save_phase(phase, fit, self.n_passes, self.counts),
+            on_pass=on_pass,
             **loop_arguments,
         )
 
@@ -143,7 +150,7 @@ class Run:
         log_start = os.path.getsize(self._log) if os.path.exists(self._log) else 0
         with _logged(self._log, "-v" in arguments or "--verbose" in arguments):
             try:
-                with job(args=arguments).make_runner() as runner:
+                with one_blas_thread(), job(args=arguments).make_runner() as runner:
                     runner.run()
                     lines = b"".join(runner.cat_output()).split(b"\n")
             except ScanError:
@@ -182,6 +189,18 @@ class Run:
 def _pass_bytes(pack: Pack, design: Design) -> int:
     """What a pass reads: the columns of its design."""
     return 8 * pack.manifest.n_rows * len(design.columns())
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Where numpy was there before us, as in a notebook, its BLAS has as many threads as it likes: one, for the pass."""
+    if not jobs.NUMPY_CAME_FIRST:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 from drivers.app import OK, Session, UsageError, run_program
 from drivers.csv_output import TableWriter
-from drivers.options import build_parser, natural, positive
+from drivers.options import Parser, build_parser, natural, positive
 from jobs.design import Design
 from jobs.kernels.sample import SampleQuery
 from jobs.mr_sample import MRSample
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     parser = build_parser(MRSample, __doc__.splitlines()[0] if __doc__ else None)
     group = parser.add_argument_group("sample")
     size = group.add_mutually_exclusive_group(required=True)
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     rows = sample.in_file_order()
     with TableWriter(options.out, manifest.columns, manifest.delimiter, header=options.columns is None) as table:
         table.write(list(rows.T))
-    session.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
+    session.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
 
 

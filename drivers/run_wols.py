@@ -10,21 +10,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-from drivers.app import NOT_CONVERGED, OK, Session, UsageError, demonstration_data, run_program
+from drivers.app import NOT_CONVERGED, OK, Session, UsageError, demonstration_data, parse_call, run_program
 from drivers.model import make_model
-from drivers.options import build_parser, list_of, natural, positive, share
+from drivers.options import Parser, build_parser, list_of, natural, positive, share
 from drivers.roles import add_role_options, make_design, wanted_columns
+from drivers.run import Run
 from drivers.tables import print_result
 from drivers.wols import fit_exactly
 from drivers.wols_gradient import Descent, descend
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
+from jobs.records import readable
 
 NAME = "wols"
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     parser = build_parser(MRWOLS, __doc__.splitlines()[0] if __doc__ else None)
     add_role_options(parser)
     group = parser.add_argument_group("weighted least squares")
@@ -47,25 +50,42 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(options: argparse.Namespace) -> int:
-    if not options.inputs:
-        options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
-        options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
+def train(options: argparse.Namespace) -> tuple[Session, dict[str, Any]]:
+    """Packs, fits, and gives the session and the model."""
     if options.target is None:
         raise UsageError("name the column to explain with --target")
     session = Session(options, NAME, wanted_columns(options))
     design = make_design(options, session.pack, session.text)
     if options.solver == "exact":
-        parameters, inference, training = fit_exactly(session.run, design, options.robust, options.confidence)
+        parts = fit_exactly(session.run, design, options.robust, options.confidence)
     else:
+        starts = options.start or ["random"]
         descent = Descent(
-            options.learning_rate, options.start or ["random"], options.stop, options.tol, options.max_iter,
-            options.gradient, options.seed,
-        )  # fmt: skip
-        parameters, inference, training = descend(session.run, design, descent)
-    model = make_model(NAME, design, parameters, inference, training)
+            options.learning_rate, starts, options.stop, options.tol, options.max_iter, options.gradient, options.seed
+        )
+        parts = descend(session.run, design, descent)
+    return session, make_model(NAME, design, *parts)
+
+
+def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
+    """The fit from Python: the options of the command line as keywords; gives the model, as in model.json, and the run.
+
+        model, run = fit("data.csv", target="y", features=["x1", "x2"], weight="w", runner="local")
+
+    :raises ScanError: what the program would end with
+    """
+    session, model = train(parse_call(make_parser(), inputs, {"quiet": True, **arguments}))
+    session.finish(model, None)
+    return readable(model), session.run
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.inputs:
+        options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
+        options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
+    session, model = train(options)
     session.finish(model, print_result)
-    return OK if training["converged"] else NOT_CONVERGED
+    return OK if model["training"]["converged"] else NOT_CONVERGED
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,9 @@ that must happen before those imports happen here.
 """
 
 import os
+import sys
 
+NUMPY_CAME_FIRST = "numpy" in sys.modules
 # GEMM and QR give other bits with two BLAS threads than with one, and every core already has a task of its own. The
 # libraries read these once, when numpy is first imported.
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):

@@ -54,3 +54,13 @@ def test_the_links_of_the_documents_lead_somewhere():
 )
 def test_the_makefile_has_the_targets_that_are_spoken_of(target):
     assert re.search(rf"^{target}:.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_page_for_python_runs_from_top_to_bottom(tmp_path, capsys):
+    matrix, names = make_table(200)
+    write_csv(tmp_path / "data.csv", matrix, names)
+    code = "\n".join(
+        re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
+    )
+    exec(compile(code, "docs/python.md", "exec"), {})
+    assert "there is no column 'z'" in capsys.readouterr().out

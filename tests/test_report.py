@@ -83,7 +83,11 @@ class Reported:
         options = run_wols.make_parser().parse_args(self.arguments)
         sources = find_sources(options.inputs)
         made = pack(
-            sources, text_options(options, sources), wanted_columns(options), options.max_bad_rows, options.cache_dir
+            sources,
+            text_options(options, sources),
+            wanted_columns(options),
+            options.max_bad_rows,
+            cache_dir=options.cache_dir,
         )
         assert made.was_cached
         if remove_blocks:
@@ -394,7 +398,7 @@ def test_a_sample_whose_matrix_is_singular_has_no_covariance():
 def test_z_shrinks_with_the_share_that_is_sampled(exact):
     options = run_wols.make_parser().parse_args(exact.arguments)
     sources = find_sources(options.inputs)
-    made = pack(sources, text_options(options, sources), wanted_columns(options), 0, options.cache_dir)
+    made = pack(sources, text_options(options, sources), wanted_columns(options), cache_dir=options.cache_dir)
     comparison = compare(formats.restore(exact.model), made)
     fit = comparison.sample_fit
     expected = (fit.coefficients - comparison.ours) / np.sqrt(np.diag(fit.covariance)) * np.sqrt(2)

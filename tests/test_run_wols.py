@@ -14,6 +14,8 @@ import statsmodels.api as sm
 
 from data_gen.gen_regression import generate
 from drivers.run_directory import RunDirectory
+from drivers.run_wols import fit
+from jobs.errors import ScanError
 from tests.conftest import make_table, read_model, read_passes, write_csv
 
 EXACT = ("--target", "y", "--weight", "w", "--no-report")
@@ -338,6 +340,39 @@ def test_a_singular_matrix_is_named(tmp_path, run_wols):
 def test_json_on_standard_output(table, run_wols):
     done = run_wols("t.csv", *EXACT, "--json", "--quiet")
     assert json.loads(done.stdout)["kind"] == "wols"
+    assert done.stderr == ""
+
+
+def test_the_python_face_is_the_program(table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--features", "x1,x2", "--run-dir", "r").returncode == 0
+    model, run = fit("t.csv", target="y", weight="w", features=["x1", "x2"], report=False)
+    expected = read_model("r")
+    assert model["parameters"] == expected["parameters"]
+    assert model["inference"] == expected["inference"]
+    assert run.directory.passes()[0]["statistics_md5"] == read_passes("r")[0]["statistics_md5"]
+    assert run_wols("--resume", run.directory.path).returncode == 0
+    starts = fit("t.csv", target="y", solver="gd", start=["1,0,0,0", "random"], learning_rate=[0.01], max_iter=2)[0]
+    assert len(starts["training"]["candidates"]) == 2
+    with pytest.raises(ScanError, match="unrecognized arguments: --targget=y"):
+        fit("t.csv", targget="y")
+    with pytest.raises(ScanError, match="no column 'z'"):
+        fit("t.csv", target="z")
+
+
+def test_numpy_imported_first_changes_no_bit(table, run_wols):
+    assert run_wols("t.csv", *EXACT, "--run-dir", "r").returncode == 0
+    code = "import numpy; from drivers.run_wols import fit; fit('t.csv', target='y', weight='w', run_dir='n', report=False)"
+    many = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([*run_wols.command()[:1], "-c", code], capture_output=True, text=True, env=many)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert read_passes("n")[0]["statistics_md5"] == read_passes("r")[0]["statistics_md5"]
+
+
+def test_an_iteration_is_told_a_line(tmp_path, run_wols):
+    generate(tmp_path / "d.csv", rows=2_000)
+    done, _ = descent(run_wols, "--max-iter", 3)
+    assert "pass    1  objective" in done.stderr
+    done = run_wols("d.csv", "--columns", "y,x,w", *EXACT, *DESCENT, "--max-iter", "3", "--quiet")
     assert done.stderr == ""
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from drivers.packing.manifest import FORMAT_VERSION, Manifest
-from drivers.packing.pack import BLOCKS, INDEX, MANIFEST, REJECTS, SAMPLE, Progress, write_pack
+from drivers.packing.pack import BLOCKS, INDEX, MANIFEST, REJECTS, SAMPLE, SAMPLE_ROWS, Progress, write_pack
 from drivers.packing.sources import Source
 from drivers.packing.text import TextOptions
 from jobs.errors import BadRecord, ScanError
@@ -69,6 +69,7 @@ def pack(
     options: TextOptions,
     chosen: list[str] | None = None,
     max_bad_rows: int = 0,
+    sample_rows: int = SAMPLE_ROWS,
     cache_dir: str | None = None,
     cache_bytes: int = DEFAULT_CACHE_BYTES,
     progress: Progress = lambda n_bytes: None,
@@ -78,7 +79,7 @@ def pack(
     :raises ScanError: input that cannot be packed; a cache folder that cannot be written
     """
     cache_dir = cache_dir or default_cache_dir()
-    folder = os.path.join(cache_dir, "packs", _key(sources, options, chosen))
+    folder = os.path.join(cache_dir, "packs", _key(sources, options, chosen, sample_rows))
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         with _lock(folder + ".lock"):
@@ -92,7 +93,7 @@ def pack(
                 shutil.rmtree(path, ignore_errors=True)
             os.mkdir(growing, mode=0o700)
             try:
-                manifest = write_pack(sources, options, chosen, max_bad_rows, growing, progress)
+                manifest = write_pack(sources, options, chosen, max_bad_rows, sample_rows, growing, progress)
                 _same_as_before(sources)
                 os.rename(growing, folder)
             except BaseException:
@@ -108,8 +109,9 @@ def pack(
     return Pack(folder, manifest, False)
 
 
-def _key(sources: list[Source], options: TextOptions, chosen: list[str] | None) -> str:
-    made_of = [FORMAT_VERSION, [dataclasses.astuple(source) for source in sources], dataclasses.astuple(options), chosen]
+def _key(sources: list[Source], options: TextOptions, chosen: list[str] | None, sample_rows: int) -> str:
+    files = [dataclasses.astuple(source) for source in sources]
+    made_of = [FORMAT_VERSION, files, dataclasses.astuple(options), chosen, sample_rows]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
 
 

@@ -38,7 +38,7 @@ def rows_per_block(n_columns: int) -> int:
 class BlockWriter:
     """Takes columns of any length and writes blocks of equal length, with an index line for each."""
 
-    def __init__(self, folder: str, names: list[str]) -> None:
+    def __init__(self, folder: str, names: list[str], sample_rows: int) -> None:
         self.names = names
         self.block_rows = rows_per_block(len(names))
         self.n_rows = self.n_blocks = self.offset = self.fingerprint = 0
@@ -46,7 +46,7 @@ class BlockWriter:
         self.index = open(os.path.join(folder, INDEX), "wb")  # noqa: SIM115
         self.sums, self.n_missing = np.zeros(len(names)), np.zeros(len(names), np.int64)
         self.minima, self.maxima = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-        self.sample_query = SampleQuery(SAMPLE_ROWS, len(names))
+        self.sample_query = SampleQuery(sample_rows, len(names))
         self.sample = SampleStatistics.zero(self.sample_query)
         self._design = Design(names, missing="keep")
         self._pending: list[list[np.ndarray]] = []
@@ -156,6 +156,7 @@ def write_pack(
     options: TextOptions,
     chosen: list[str] | None,
     max_bad_rows: int,
+    sample_rows: int,
     folder: str,
     progress: Progress = lambda n_bytes: None,
 ) -> Manifest:
@@ -168,7 +169,7 @@ def write_pack(
     # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
     pa.set_cpu_count(os.cpu_count() or 1)
     parser = TextParser(names, kept, options)
-    writer = BlockWriter(folder, kept)
+    writer = BlockWriter(folder, kept, sample_rows)
     rejects = Rejects(folder, max_bad_rows)
     entries = []
     try:

@@ -23,6 +23,10 @@ class Source:
     mtime_ns: int
 
     @property
+    def is_compressed(self) -> bool:
+        return self.path.endswith(COMPRESSED)
+
+    @property
     def shown(self) -> str:
         """The path as a user near the current folder would write it."""
         relative = os.path.relpath(self.path)
@@ -76,7 +80,7 @@ def _source(path: str) -> Source:
 def read_pieces(source: Source, size: int) -> Iterator[bytes]:
     """The bytes of a file, decompressed, in pieces of `size`."""
     try:
-        if source.path.endswith(COMPRESSED):
+        if source.is_compressed:
             with pa.input_stream(source.path, compression="detect") as stream:
                 while piece := stream.read(size):
                     yield piece
