@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with TableWriter(options.out, [*options.keep, "prediction"], text.delimiter) as table:
             for source in sources:
-                for parsed, _ in parse_ahead(parser, data_chunks(source, text)):
+                for parsed, _ in parse_ahead(parser, data_chunks(source, text), options.max_bad_rows):
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
                     predictions = predict(model, np.column_stack([found[name] for name in model["features"]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -22,7 +23,7 @@ from drivers.packing.chunks import chunks, count_lines
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.packing.pack import rows_per_block
 from drivers.packing.sources import find_sources
-from drivers.packing.text import TextOptions
+from drivers.packing.text import TextOptions, TextParser
 from jobs.blocks import BlocksFile, read_line
 from jobs.errors import ScanError
 from tests.conftest import make_table, write_csv
@@ -157,16 +158,30 @@ def test_bad_records_up_to_the_allowance_go_to_a_file(tmp_path):
 def test_a_bad_cell_costs_its_chunk_a_second_read_and_not_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(chunks_module.chunks, "__defaults__", (4096,))
     parsed = []
-    from drivers.packing.text import TextParser
-
     original = TextParser._parse_whole
-    monkeypatch.setattr(TextParser, "_parse_whole", lambda self, data: parsed.append(len(data)) or original(self, data))
+    monkeypatch.setattr(
+        TextParser, "_parse_whole", lambda self, data, size: parsed.append(len(data)) or original(self, data, size)
+    )
     rows = ["y,x"] + [f"{i},{i}" for i in range(20000)]
     rows[15000] = "oops,1"
     text = "\n".join(rows)
     made = pack_text(tmp_path / "t.csv", text, max_bad_rows=1)
     assert made.manifest.n_rows == 19999
     assert sum(parsed) < len(text) + 4 * 4096
+
+
+def test_a_file_of_nothing_but_bad_rows_ends_at_the_first(tmp_path, monkeypatch):
+    explained = []
+    original = TextParser._explain
+    monkeypatch.setattr(TextParser, "_explain", lambda self, chunk: explained.append(1) or original(self, chunk))
+    with pytest.raises(ScanError, match="more than --max-bad-rows 4 bad rows"):
+        pack_text(tmp_path / "t.csv", "y,x\n" + "a,b\n" * 100_000, max_bad_rows=4)
+    assert len(explained) == 5
+
+
+def test_a_record_longer_than_the_parser_reads_at_once(tmp_path):
+    made = pack_text(tmp_path / "t.csv", f'y,x,note\n1,2,"{"long " * 600_000}"\n3,4,b\n', chosen=["y", "x"])
+    np.testing.assert_array_equal(packed_matrix(made), [[1, 2], [3, 4]])
 
 
 def test_the_place_of_a_row_survives_rejects_blanks_and_several_files(tmp_path):
@@ -259,3 +274,30 @@ def test_a_killed_packing_leaves_nothing_that_looks_whole(tmp_path):
 def test_blocks_are_taller_than_wide():
     assert rows_per_block(3) == (1 << 20) // 24
     assert rows_per_block(1000) == 8000
+
+
+def test_no_bytes_give_anything_but_rows_or_one_message(tmp_path):
+    generator = random.Random(5)
+    good = b"y,x,w\n" + b"".join(b'%d,%d.5,"%d"\n' % (i, i % 7, i % 3) for i in range(40))
+    inserted = [b'"', b"\r", b"\n", b",", b"\x00", b"\xff", b"nan", b"inf", b"1e999", b'""']
+    for _ in range(250):
+        data = bytearray(good)
+        for _ in range(generator.randint(1, 6)):
+            at = generator.randrange(len(data) + 1)
+            change = generator.randrange(4)
+            if change == 0:
+                data[at : at + 1] = bytes([generator.randrange(256)])
+            elif change == 1:
+                del data[at : at + generator.randint(1, 40)]
+            elif change == 2:
+                data[at:at] = generator.choice(inserted)
+            else:
+                del data[at:]
+        allowed = generator.choice([0, 3, 100])
+        try:
+            made = pack_text(tmp_path / "t.csv", bytes(data), max_bad_rows=allowed)
+        except ScanError as error:
+            assert str(error)
+        else:
+            assert len(packed_matrix(made)) == made.manifest.n_rows
+            assert made.manifest.n_rejected <= allowed

@@ -36,7 +36,7 @@ def place_of_row(pack: Pack, options: TextOptions, row: int) -> str:
     parser = TextParser(file_columns([source], options), pack.manifest.columns, options)
     left = row - entry["first_row"]
     for chunk in data_chunks(source, options):
-        n_rows = parser.parse(chunk).n_rows
+        n_rows = parser.parse(chunk, pack.manifest.n_rejected).n_rows
         if left < n_rows:
             return f"{source.shown}, line {parser.line_of(chunk, left)}"
         left -= n_rows

@@ -175,7 +175,7 @@ def write_pack(
     try:
         for source in sources:
             first_row = writer.n_rows + writer._n_pending
-            for parsed, n_bytes in parse_ahead(parser, data_chunks(source, options)):
+            for parsed, n_bytes in parse_ahead(parser, data_chunks(source, options), max_bad_rows):
                 rejects.add(parsed.bad)
                 writer.append(parsed.columns)
                 progress(n_bytes)
@@ -224,13 +224,13 @@ def data_chunks(source: Source, options: TextOptions) -> Iterator[Chunk]:
         yield chunk
 
 
-def parse_ahead(parser: TextParser, stream: Iterator[Chunk]) -> Iterator[tuple[Parsed, int]]:
+def parse_ahead(parser: TextParser, stream: Iterator[Chunk], max_bad_rows: int) -> Iterator[tuple[Parsed, int]]:
     """Parses the chunks, the next ones while a caller works on one; gives them in order, each with its bytes."""
     with ThreadPoolExecutor(max_workers=CHUNKS_AHEAD) as pool:
         waiting: deque[tuple[Future[Parsed], int]] = deque()
         try:
             for chunk in stream:
-                waiting.append((pool.submit(parser.parse, chunk), len(chunk.data)))
+                waiting.append((pool.submit(parser.parse, chunk, max_bad_rows), len(chunk.data)))
                 if len(waiting) > CHUNKS_AHEAD:
                     future, n_bytes = waiting.popleft()
                     yield future.result(), n_bytes

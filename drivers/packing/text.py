@@ -6,6 +6,7 @@ So one parser decides what a number is, and a bad row costs its chunk a second r
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass, field
 
@@ -69,7 +70,7 @@ def read_header(source: Source, options: TextOptions) -> list[str]:
     :raises ScanError: a first record that holds numbers, an empty or a repeated name
     """
     text = first_record(source)
-    names = [name.strip() for name in next(csv.reader([text], delimiter=options.delimiter), [])]
+    names = [name.strip() for name in _cells(text, options.delimiter)]
     if any(_is_number(name) for name in names):
         raise ScanError(
             f"{source.shown}, line 1 should name the columns but holds data ({text[:60]!r}); "
@@ -110,39 +111,43 @@ class TextParser:
             check_utf8=False,
         )
 
-    def parse(self, chunk: Chunk) -> Parsed:
-        """The rows of a chunk in order, with its bad records set aside."""
+    def parse(self, chunk: Chunk, max_bad_rows: int = 0) -> Parsed:
+        """The rows of a chunk in order, with its bad records set aside; not the rest of it once they are too many."""
         if not chunk.data.strip():
             return Parsed([np.empty(0) for _ in self.chosen])
-        columns = self._parse_whole(chunk.data)
+        columns = self._parse_whole(chunk.data, len(chunk.data) // 4)
         if columns is not None:
             return Parsed(columns)
         pieces = halves(chunk)
         if len(pieces) == 1:
+            columns = self._parse_whole(chunk.data, len(chunk.data))
+            if columns is not None:  # a record longer than pyarrow's block
+                return Parsed(columns)
             return Parsed([np.empty(0) for _ in self.chosen], [self._explain(chunk)])
-        parts = [self.parse(piece) for piece in pieces]
-        return Parsed(
-            [np.concatenate(values) for values in zip(*(part.columns for part in parts))],
-            [bad for part in parts for bad in part.bad],
-        )
+        parts: list[Parsed] = []
+        bad: list[BadRecord] = []
+        for piece in pieces:
+            if len(bad) <= max_bad_rows:
+                parts.append(self.parse(piece, max_bad_rows - len(bad)))
+                bad += parts[-1].bad
+        return Parsed([np.concatenate(values) for values in zip(*(part.columns for part in parts))], bad)
 
     def line_of(self, chunk: Chunk, row: int) -> int:
         """The physical line on which the chunk's row number `row`, counted from 0 without bad records, begins."""
         pieces = halves(chunk)
         while len(pieces) == 2:
-            n_rows = self.parse(pieces[0]).n_rows
+            n_rows = self.parse(pieces[0], len(chunk.data)).n_rows
             chunk = pieces[0] if row < n_rows else pieces[1]
             row -= 0 if row < n_rows else n_rows
             pieces = halves(chunk)
         return chunk.line
 
-    def _parse_whole(self, data: bytes) -> list[np.ndarray] | None:
-        """The columns of the data; None when a record in it is bad."""
+    def _parse_whole(self, data: bytes, block_size: int) -> list[np.ndarray] | None:
+        """The columns of the data, parsed in parallel by blocks; None when a record in it is bad or longer than a block."""
         try:
             table = pacsv.read_csv(
                 pa.BufferReader(data),
-                # At least the data, when small: a record longer than pyarrow's block would be an error.
-                read_options=pacsv.ReadOptions(column_names=self.names, block_size=max(1 << 20, len(data) // 4)),
+                read_options=pacsv.ReadOptions(column_names=self.names, block_size=max(1 << 20, block_size)),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self.options.delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=True
                 ),
@@ -161,7 +166,9 @@ class TextParser:
         """What is wrong with a single record."""
         path = chunk.source.shown
         text = chunk.data.decode("utf-8", "replace").strip("\r\n")
-        cells = next(csv.reader([text], delimiter=self.options.delimiter), [])
+        if text.count('"') % 2:
+            return BadRecord(path, chunk.line, "", text, "opens a quoted cell that does not end")
+        cells = _cells(text, self.options.delimiter)
         if len(cells) != len(self.names):
             reason = f"this row has {len(cells)} cells where {len(self.names)} columns are expected"
             return BadRecord(path, chunk.line, "", "", reason)
@@ -181,6 +188,14 @@ def halves(chunk: Chunk) -> list[Chunk]:
     cut = int(ends[np.argmin(np.abs(ends - len(chunk.data) // 2))])
     after = Chunk(chunk.source, chunk.line + count_lines(chunk.data[:cut]), chunk.data[cut:])
     return [Chunk(chunk.source, chunk.line, chunk.data[:cut]), after]
+
+
+def _cells(record: str, delimiter: str) -> list[str]:
+    """The cells of one record, for messages; a record that csv cannot read is one cell."""
+    try:
+        return next(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter), [])
+    except csv.Error:
+        return [record]
 
 
 def _is_number(cell: str) -> bool:
