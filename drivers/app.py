@@ -57,9 +57,9 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         if options is not None and options.debug:
             traceback.print_exc()
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        session = getattr(options, "session", None)
-        if session is not None:
-            session.discard_if_fresh()
+        workspace = getattr(options, "workspace", None)
+        if workspace is not None:
+            workspace.discard_if_fresh()
         return USAGE if isinstance(error, UsageError) else ERROR
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return resumed
 
 
-class Session:
+class Workspace:
     """A driver's packed data, run directory and run."""
 
     def __init__(self, options: argparse.Namespace, name: str, wanted: list[str] | None) -> None:
@@ -117,7 +117,7 @@ class Session:
         sources = find_sources(options.inputs)
         self.text = text_options(options, sources)
         self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
-        options.session = self
+        options.workspace = self
         if not options.resume:
             self.directory.write_json(OPTIONS, {"argv": options.argv, "working_dir": options.working_dir})
         self.pack = self._pack(sources, wanted)
@@ -233,8 +233,8 @@ def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str
 
 
 def _resume_hint(options: argparse.Namespace | None) -> str:
-    session = getattr(options, "session", None)
-    if session is None:
+    workspace = getattr(options, "workspace", None)
+    if workspace is None:
         return ""
-    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(session.directory.path)]
+    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(workspace.directory.path)]
     return f"; go on with\n  {shlex.join(command)}"

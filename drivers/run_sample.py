@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from drivers.app import OK, Session, UsageError, run_program
+from drivers.app import OK, UsageError, Workspace, run_program
 from drivers.csv_output import TableWriter
 from drivers.options import Parser, build_parser, natural, positive
 from jobs.design import Design
@@ -32,17 +32,17 @@ def make_parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     if options.fraction is not None and options.fraction > 1:
         raise UsageError("--fraction is at most 1")
-    session = Session(options, "sample", None)
-    manifest = session.pack.manifest
+    workspace = Workspace(options, "sample", None)
+    manifest = workspace.pack.manifest
     design = Design(manifest.columns, id=options.id, missing="keep")
     if options.id is not None:
         manifest.index(options.id)
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
-    sample = session.run.once("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
+    sample = workspace.run.once("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = sample.in_file_order()
     with TableWriter(options.out, manifest.columns, manifest.delimiter, header=options.columns is None) as table:
         table.write(list(rows.T))
-    session.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
+    workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.app import NOT_CONVERGED, OK, Session, UsageError, demonstration_data, parse_call, run_program
+from drivers.app import NOT_CONVERGED, OK, UsageError, Workspace, demonstration_data, parse_call, run_program
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
 from drivers.roles import add_role_options, make_design, wanted_columns
@@ -50,21 +50,21 @@ def make_parser() -> Parser:
     return parser
 
 
-def train(options: argparse.Namespace) -> tuple[Session, dict[str, Any]]:
-    """Packs, fits, and gives the session and the model."""
+def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
+    """Packs, fits, and gives the workspace and the model."""
     if options.target is None:
         raise UsageError("name the column to explain with --target")
-    session = Session(options, NAME, wanted_columns(options))
-    design = make_design(options, session.pack, session.text)
+    workspace = Workspace(options, NAME, wanted_columns(options))
+    design = make_design(options, workspace.pack, workspace.text)
     if options.solver == "exact":
-        parts = fit_exactly(session.run, design, options.robust, options.confidence)
+        parts = fit_exactly(workspace.run, design, options.robust, options.confidence)
     else:
         starts = options.start or ["random"]
         descent = Descent(
             options.learning_rate, starts, options.stop, options.tol, options.max_iter, options.gradient, options.seed
         )
-        parts = descend(session.run, design, descent)
-    return session, make_model(NAME, design, *parts)
+        parts = descend(workspace.run, design, descent)
+    return workspace, make_model(NAME, design, *parts)
 
 
 def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
@@ -74,17 +74,17 @@ def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], 
 
     :raises ScanError: what the program would end with
     """
-    session, model = train(parse_call(make_parser(), inputs, {"quiet": True, **arguments}))
-    session.finish(model, None)
-    return readable(model), session.run
+    workspace, model = train(parse_call(make_parser(), inputs, {"quiet": True, **arguments}))
+    workspace.finish(model, None)
+    return readable(model), workspace.run
 
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs:
         options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
-    session, model = train(options)
-    session.finish(model, print_result)
+    workspace, model = train(options)
+    workspace.finish(model, print_result)
     return OK if model["training"]["converged"] else NOT_CONVERGED
 
 
