@@ -1,8 +1,7 @@
 """A run: the passes of one driver over one pack, each in the ledger, each phase resumable.
 
-run = Run.begin(options, "wols", job)
-statistics = run.once("exact", MRWOLS, query, design)       one pass
-fit = run.iterate("descent", MRWOLSGradient, ...)           one pass an iteration, one training loop
+statistics = run.scan("exact", MRWOLS, query, design)        one pass
+fit = run.iterate("descent", MRWOLSGradient, design, state)  one pass an iteration, by the one training loop
 """
 
 from __future__ import annotations
@@ -63,8 +62,11 @@ class Run:
 
     # -- phases ------------------------------------------------------------------------------------------------------
 
-    def once(self, phase: str, job: type[MRScan], question: Record, design: Design) -> Any:
-        """A phase of one pass: its statistics, from the checkpoint when the pass has been made already."""
+    def scan(self, phase: str, job: type[MRScan], question: Record, design: Design) -> Any:
+        """A phase of one pass: the merged statistics of all rows, from the checkpoint when the pass has been made already.
+
+        :raises ScanError: a job that failed, or one that did not see every row once
+        """
         answer = self.directory.load_phase(phase, PassAnswer)
         if answer is None:
             answer = self._pass(job, question, design, {"phase": phase})
@@ -88,13 +90,6 @@ class Run:
             on_pass=on_pass,
             **loop_arguments,
         )
-
-    def scan(self, job: type[MRScan], question: Record, design: Design) -> Any:
-        """One pass: the merged statistics of all rows.
-
-        :raises ScanError: a job that failed, or one that did not see every row once
-        """
-        return self._pass(job, question, design, {}).statistics
 
     def all_warnings(self) -> list[str]:
         """What the user must know about the result: rows that were left out, and what the passes and the fit said."""

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if options.id is not None:
         manifest.index(options.id)
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
-    sample = workspace.run.once("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
+    sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = sample.in_file_order()
     with TableWriter(options.out, manifest.columns, manifest.delimiter, header=options.columns is None) as table:
         table.write(list(rows.T))

@@ -33,7 +33,7 @@ def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: flo
     assert design.target is not None
     center = np.array([manifest.mean(name) for name in design.features])
     query = WOLSQuery(center, manifest.mean(design.target))
-    statistics = run.once("exact", MRWOLS, query, design)
+    statistics = run.scan("exact", MRWOLS, query, design)
     if statistics.n_rows == 0:
         raise ScanError("no row is left that has a positive weight and every cell it needs")
     solution = solve(statistics, query)
@@ -43,7 +43,7 @@ def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: flo
     if robust or (robust is None and uneven):
         centred_intercept = exact_sum([solution.intercept, -query.target_center], center, solution.coefficients)
         robust_query = WOLSRobustQuery(centred_intercept, query.target_center, solution.coefficients, center)
-        sandwich = run.once("robust", MRWOLSRobust, robust_query, design)
+        sandwich = run.scan("robust", MRWOLSRobust, robust_query, design)
         tables += sandwich_tables(solution, sandwich, center, level)
     _warn(run, design, statistics, solution, measures, tables)
     parameters = {"coefficients": solution.coefficients, "intercept": solution.intercept}

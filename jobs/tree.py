@@ -13,11 +13,13 @@ from typing import Generic, TypeVar
 from jobs.errors import BadBlock
 
 T = TypeVar("T")
-Position = tuple  # (part, level, index): the subtree over blocks index * 2**level ... (index + 1) * 2**level - 1
 
 
 class MergeTree(Generic[T]):
-    """Complete subtrees of results that have a method `merge(other)`; siblings merge as soon as both are here."""
+    """Complete subtrees of results that have a method `merge(other)`; siblings merge as soon as both are here.
+
+    Subtree (part, level, index) covers the blocks index * 2**level ... (index + 1) * 2**level - 1.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[tuple[int, int, int], T] = {}
