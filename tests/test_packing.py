@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import os
 import random
 import signal
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -85,6 +88,24 @@ def test_gzip_tsv_delimiter_and_directory(tmp_path):
     (folder / "_SUCCESS").write_text("")
     made = pack(find_sources([str(folder)]), TextOptions(delimiter="\t"))
     np.testing.assert_array_equal(packed_matrix(made), [[1, 2]])
+
+
+def zstd(data):
+    sink = io.BytesIO()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(("end", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("zst", zstd)])
+def test_compressed_files_come_whole_or_not_at_all(tmp_path, end, compress):
+    matrix, names = make_table(2000)
+    data = compress(write_csv(tmp_path / "t.csv", matrix, names).read_bytes())
+    path = tmp_path / f"t.csv.{end}"
+    np.testing.assert_array_equal(packed_matrix(pack_text(path, data)), matrix)
+    for length in (len(data) // 2, len(data) - 4):
+        with pytest.raises(ScanError, match=f"t.csv.{end} cannot be read: Truncated compressed stream"):
+            pack_text(path, data[:length])
 
 
 def test_only_the_columns_that_are_wanted_are_read(tmp_path):
