@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import os
 import random
 import signal
@@ -91,10 +90,10 @@ def test_gzip_tsv_delimiter_and_directory(tmp_path):
 
 
 def zstd(data):
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         stream.write(data)
-    return sink.getvalue()
+    return sink.getvalue().to_pybytes()
 
 
 @pytest.mark.parametrize(("end", "compress"), [("gz", gzip.compress), ("bz2", bz2.compress), ("zst", zstd)])
