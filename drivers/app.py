@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import shlex
@@ -14,21 +15,19 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from drivers.options import Parser, without_directory
 from drivers.packing.cache import Pack, default_cache_dir, pack
-from drivers.packing.pack import file_columns
 from drivers.packing.sources import Source, find_sources
-from drivers.packing.text import TextOptions, delimiter_of, first_record
+from drivers.packing.text import TextOptions, delimiter_of
 from drivers.progress import Progress
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.runners import check_runner
 from jobs.errors import ScanError
 from jobs.records import readable
-from jobs.text import TextFormat
 
 # Options that say how to run and not what to compute: a resumed run may have others.
 FREE_OPTIONS = {
@@ -49,7 +48,8 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
     try:
         options = parse(parser, argv)
         check_runner(options.runner)
-        return body(options)
+        with leaving_nothing_half_done(options):
+            return body(options)
     except KeyboardInterrupt:
         print("\ninterrupted" + _resume_hint(options), file=sys.stderr)
         return INTERRUPTED
@@ -57,9 +57,6 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         if options is not None and options.debug:
             traceback.print_exc()
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        workspace = getattr(options, "workspace", None)
-        if workspace is not None:
-            workspace.discard_if_fresh()
         return USAGE if isinstance(error, UsageError) else ERROR
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -73,6 +70,17 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         return ERROR
 
 
+@contextlib.contextmanager
+def leaving_nothing_half_done(options: argparse.Namespace) -> Iterator[None]:
+    """Abandons the workspace of a run that ends by an error."""
+    try:
+        yield
+    except ScanError:
+        if hasattr(options, "workspace"):
+            options.workspace.abandon()
+        raise
+
+
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """The options; with --resume those of the run that is resumed.
 
@@ -84,10 +92,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     options.working_dir = os.getcwd()
     if not options.resume:
         return options
-    directory = os.path.abspath(options.resume)
-    if not os.path.exists(os.path.join(directory, OPTIONS)):
-        raise ScanError(f"{options.resume} is not the directory of a run: it has no {OPTIONS}")
-    saved = RunDirectory.open(directory)
+    saved = RunDirectory.open(options.resume)
     before = saved.read_json(OPTIONS)
     saved.close()
     os.chdir(before["working_dir"])
@@ -103,7 +108,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
                 f"the run {options.resume} began with --{name.replace('_', '-')} {value}, not {getattr(resumed, name)}; "
                 "a resumed run keeps its options, start a new run for others"
             )
-    resumed.resume, resumed.run_dir = directory, None
+    resumed.resume, resumed.run_dir = saved.path, None
     resumed.argv, resumed.working_dir = before["argv"], before["working_dir"]
     return resumed
 
@@ -124,7 +129,7 @@ class Workspace:
         self.run = Run(
             self.directory,
             self.pack,
-            text_format(sources, self.text, options.max_bad_rows),
+            dataclasses.replace(self.pack.manifest.text, max_bad_rows=options.max_bad_rows),
             options.runner,
             options.mrjob_args,
             options.keep_passes,
@@ -156,10 +161,11 @@ class Workspace:
                 traceback.print_exc(file=log)
             print(f"the report could not be made ({error}); the log is {log.name}", file=sys.stderr)
 
-    def discard_if_fresh(self) -> None:
-        """Removes the run directory of a run that ended before its first pass: there is nothing in it to keep."""
-        if not self.options.resume and self.directory.checkpoint()["n_passes"] == 0 and not self.directory.has_log():
-            self.directory.close()
+    def abandon(self) -> None:
+        """Lets go of the run directory, and removes that of a run which ended before its first pass."""
+        fresh = self.directory.checkpoint()["n_passes"] == 0 and not self.directory.has_log()
+        self.directory.close()
+        if fresh and not self.options.resume:
             shutil.rmtree(self.directory.path, ignore_errors=True)
 
     def _pack(self, sources: list[Source], wanted: list[str] | None) -> Pack:
@@ -210,13 +216,6 @@ def text_options(options: argparse.Namespace, sources: list[Source]) -> TextOpti
     if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
         raise UsageError("--columns needs a different name for each column")
     return TextOptions(columns, delimiter_of(sources[0], options.delimiter), tuple(options.missing_tokens))
-
-
-def text_format(sources: list[Source], options: TextOptions, max_bad_rows: int) -> TextFormat:
-    """How a job reads the inputs where it is given them instead of their pack."""
-    header = first_record(sources[0]) if options.columns is None else ""
-    columns = file_columns(sources, options)
-    return TextFormat(columns, options.delimiter, header, list(options.missing_tokens), max_bad_rows)
 
 
 def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str:

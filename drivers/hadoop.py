@@ -81,10 +81,6 @@ class HadoopFileSystem:
             raise ScanError(f"{path} could not be written: {_last_line(message)}")
         self._run(["-mv", partial, path])
 
-    def remove(self, path: str) -> None:
-        """Removes a folder with all in it; nothing happens where there is none."""
-        self._run(["-rm", "-r", "-f", "-skipTrash", path], check=False)
-
     def _run(self, arguments: list[str], check: bool = True) -> None:
         done = subprocess.run([self.binary, "fs", *arguments], capture_output=True)
         if check and done.returncode != 0:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
     sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = sample.in_file_order()
-    with TableWriter(options.out, manifest.columns, manifest.delimiter, header=options.columns is None) as table:
+    with TableWriter(options.out, manifest.columns, manifest.text.delimiter, header=options.columns is None) as table:
         table.write(list(rows.T))
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK

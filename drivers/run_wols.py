@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.app import NOT_CONVERGED, OK, UsageError, Workspace, demonstration_data, parse_call, run_program
+from drivers.app import (
+    NOT_CONVERGED,
+    OK,
+    UsageError,
+    Workspace,
+    demonstration_data,
+    leaving_nothing_half_done,
+    parse_call,
+    run_program,
+)
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
 from drivers.roles import add_role_options, make_design, wanted_columns
@@ -74,8 +83,10 @@ def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], 
 
     :raises ScanError: what the program would end with
     """
-    workspace, model = train(parse_call(make_parser(), inputs, {"quiet": True, **arguments}))
-    workspace.finish(model, None)
+    options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
+    with leaving_nothing_half_done(options):
+        workspace, model = train(options)
+        workspace.finish(model, None)
     return readable(model), workspace.run
 
 

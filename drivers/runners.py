@@ -24,8 +24,7 @@ LOCAL_RUNNERS = ("inline", "local")
 RUNNERS = ("inline", "local", "hadoop", "spark", "emr")
 # What a map task reads: long enough to be worth the seconds that its start takes.
 HADOOP_SPLIT_BYTES = 64 << 20
-
-
+# What chooses numpy's and BLAS' kernels, and with them the last bits.
 KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES")
 # What to try, by what the log says.
 HINTS = {
@@ -44,9 +43,8 @@ class Runner:
     inputs: list[str]
 
 
-def set_up(alias: str | None, mrjob_args: list[str], pack: Pack, directory: RunDirectory) -> Runner:
+def set_up(alias: str, mrjob_args: list[str], pack: Pack, directory: RunDirectory) -> Runner:
     """Makes a runner ready: private temp space, the code and the blocks where its tasks can reach them."""
-    alias = alias or "inline"
     user = Switches(alias, mrjob_args)
     tmp = directory.file("tmp")
     os.makedirs(tmp, mode=0o700, exist_ok=True)

@@ -356,7 +356,8 @@ def test_the_python_face_is_the_program(table, run_wols):
     with pytest.raises(ScanError, match="unrecognized arguments: --targget=y"):
         fit("t.csv", targget="y")
     with pytest.raises(ScanError, match="no column 'z'"):
-        fit("t.csv", target="z")
+        fit("t.csv", target="z", run_dir="z")
+    assert not os.path.exists("z")
 
 
 def test_numpy_imported_first_changes_no_bit(table, run_wols):

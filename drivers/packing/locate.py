@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from drivers.packing.cache import Pack
-from drivers.packing.pack import data_chunks, file_columns
+from drivers.packing.pack import data_chunks
 from drivers.packing.sources import Source
 from drivers.packing.text import TextOptions, TextParser
 from jobs.blocks import BlocksFile, read_line
@@ -33,7 +33,7 @@ def place_of_row(pack: Pack, options: TextOptions, row: int) -> str:
     """ "FILE, line N" for a row of the pack, by parsing its file again up to there."""
     entry = next(e for e in pack.manifest.sources if e["first_row"] <= row < e["first_row"] + e["n_rows"])
     source = Source(entry["path"], entry["size"], entry["mtime_ns"])
-    parser = TextParser(file_columns([source], options), pack.manifest.columns, options)
+    parser = TextParser(pack.manifest.text.columns, pack.manifest.columns, options)
     left = row - entry["first_row"]
     for chunk in data_chunks(source, options):
         n_rows = parser.parse(chunk, pack.manifest.n_rejected).n_rows

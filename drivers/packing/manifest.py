@@ -9,6 +9,7 @@ import numpy as np
 
 from jobs.errors import ScanError
 from jobs.records import Record, array_field
+from jobs.text import TextFormat
 
 FORMAT_VERSION = 1
 
@@ -17,12 +18,13 @@ FORMAT_VERSION = 1
 class Manifest(Record):
     """Columns, counts and first moments of a packed table; arrays have one entry a column.
 
-    `sources` hold path, size, mtime_ns, first_row and n_rows of each file; `fingerprint` is a checksum of all blocks.
+    `text` says how the files are read; `sources` hold path, size, mtime_ns, first_row and n_rows of each file;
+    `fingerprint` is a checksum of all blocks.
     """
 
     format_version: int
     columns: list[str]
-    delimiter: str
+    text: TextFormat
     n_rows: int
     n_rejected: int
     n_blocks: int

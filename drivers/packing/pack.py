@@ -16,11 +16,12 @@ import pyarrow as pa
 from drivers.packing.chunks import Chunk, chunks, count_lines, record_ends
 from drivers.packing.manifest import FORMAT_VERSION, Manifest, find_column
 from drivers.packing.sources import Source
-from drivers.packing.text import BadRecord, Parsed, TextOptions, TextParser, read_header
+from drivers.packing.text import Parsed, Reject, TextOptions, TextParser, first_record, read_header
 from jobs.blocks import Block, reference_line
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.sample import SampleQuery, SampleStatistics
+from jobs.text import TextFormat
 
 BLOCK_BYTES = 1 << 20
 SAMPLE_ROWS = 10_000
@@ -55,6 +56,7 @@ class BlockWriter:
     def append(self, columns: list[np.ndarray]) -> None:
         """Takes rows in: one array a column."""
         start, n_rows = 0, len(columns[0])
+        self.n_rows += n_rows
         while start < n_rows:
             stop = min(n_rows, start + self.block_rows - self._n_pending)
             self._pending.append([values[start:stop] for values in columns])
@@ -82,7 +84,6 @@ class BlockWriter:
         self.sample.add(self._design.apply(block), self.sample_query)
         self.fingerprint = zlib.crc32(data[:16], self.fingerprint)  # holds the checksum of the checksums
         self.offset += len(data)
-        self.n_rows += block.n_rows
         self.n_blocks += 1
         self._pending, self._n_pending = [], 0
 
@@ -107,10 +108,10 @@ class Rejects:
         self.path = os.path.join(folder, REJECTS)
         self.allowed = allowed
         self.n = 0
-        self.first: list[BadRecord] = []
+        self.first: list[Reject] = []
         self._file: TextIO | None = None
 
-    def add(self, bad: list[BadRecord]) -> None:
+    def add(self, bad: list[Reject]) -> None:
         """Takes the bad records of a chunk.
 
         :raises ScanError: when there are now more than allowed
@@ -165,6 +166,7 @@ def write_pack(
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
     names = file_columns(sources, options)
+    header = first_record(sources[0]) if options.columns is None else ""
     kept = names if chosen is None else [names[find_column(names, name)] for name in chosen]
     # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
     pa.set_cpu_count(os.cpu_count() or 1)
@@ -174,13 +176,12 @@ def write_pack(
     entries = []
     try:
         for source in sources:
-            first_row = writer.n_rows + writer._n_pending
+            first_row = writer.n_rows
             for parsed, n_bytes in parse_ahead(parser, data_chunks(source, options), max_bad_rows):
                 rejects.add(parsed.bad)
                 writer.append(parsed.columns)
                 progress(n_bytes)
-            n_rows = writer.n_rows + writer._n_pending - first_row
-            entries.append({**vars(source), "first_row": first_row, "n_rows": n_rows})
+            entries.append({**vars(source), "first_row": first_row, "n_rows": writer.n_rows - first_row})
         writer.finish()
     except OSError as error:
         raise ScanError(f"the pack cannot be written to {folder}: {error.strerror}") from None
@@ -192,7 +193,7 @@ def write_pack(
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         columns=kept,
-        delimiter=options.delimiter,
+        text=TextFormat(names, options.delimiter, header, list(options.missing_tokens)),
         n_rows=writer.n_rows,
         n_rejected=rejects.n,
         n_blocks=writer.n_blocks,

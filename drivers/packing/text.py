@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from drivers.packing.chunks import Chunk, count_lines, record_ends
+from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, count_lines, record_ends
 from drivers.packing.sources import Source, read_pieces
 from jobs.errors import ScanError
 from jobs.text import MISSING_TOKENS
@@ -30,7 +30,7 @@ class TextOptions:
 
 
 @dataclass(frozen=True)
-class BadRecord:
+class Reject:
     """A record that is not a row of numbers, and where it stands."""
 
     path: str
@@ -50,7 +50,7 @@ class Parsed:
     """The rows of a chunk as float64 columns, NaN where a cell is missing, and its bad records."""
 
     columns: list[np.ndarray]
-    bad: list[BadRecord] = field(default_factory=list)
+    bad: list[Reject] = field(default_factory=list)
 
     @property
     def n_rows(self) -> int:
@@ -89,7 +89,7 @@ def first_record(source: Source) -> str:
 
     :raises ScanError: when it is not text
     """
-    first = next(read_pieces(source, 1 << 20), b"").removeprefix(b"\xef\xbb\xbf")
+    first = next(read_pieces(source, 1 << 20), b"").removeprefix(BYTE_ORDER_MARK)
     ends = record_ends(first)
     record = first[: int(ends[0])] if len(ends) else first
     try:
@@ -125,7 +125,7 @@ class TextParser:
                 return Parsed(columns)
             return Parsed([np.empty(0) for _ in self.chosen], [self._explain(chunk)])
         parts: list[Parsed] = []
-        bad: list[BadRecord] = []
+        bad: list[Reject] = []
         for piece in pieces:
             if len(bad) <= max_bad_rows:
                 parts.append(self.parse(piece, max_bad_rows - len(bad)))
@@ -162,21 +162,21 @@ class TextParser:
                 return None
         return columns
 
-    def _explain(self, chunk: Chunk) -> BadRecord:
+    def _explain(self, chunk: Chunk) -> Reject:
         """What is wrong with a single record."""
         path = chunk.source.shown
         text = chunk.data.decode("utf-8", "replace").strip("\r\n")
         if text.count('"') % 2:
-            return BadRecord(path, chunk.line, "", text, "opens a quoted cell that does not end")
+            return Reject(path, chunk.line, "", text, "opens a quoted cell that does not end")
         cells = _cells(text, self.options.delimiter)
         if len(cells) != len(self.names):
             reason = f"this row has {len(cells)} cells where {len(self.names)} columns are expected"
-            return BadRecord(path, chunk.line, "", "", reason)
+            return Reject(path, chunk.line, "", "", reason)
         for name, cell in zip(self.names, cells):
             if name in self.chosen and cell not in self.options.missing_tokens and not _is_finite(cell):
                 reason = "is not a finite number" if _is_number(cell) else "is not a number"
-                return BadRecord(path, chunk.line, name, cell, reason)
-        return BadRecord(path, chunk.line, "", text, "cannot be read")
+                return Reject(path, chunk.line, name, cell, reason)
+        return Reject(path, chunk.line, "", text, "cannot be read")
 
 
 def halves(chunk: Chunk) -> list[Chunk]:
