@@ -20,12 +20,17 @@ from typing import Any
 
 from drivers.options import Parser, without_directory
 from drivers.packing.cache import Pack, default_cache_dir, pack
-from drivers.packing.sources import Source, find_sources
-from drivers.packing.text import TextOptions, delimiter_of
+from drivers.packing.formats.options import InputOptions
+from drivers.packing.pack import PackContents
+from drivers.packing.sources import compression, find_sources
+from drivers.packing.stores import standard_input
+from drivers.packing.stores.source import Source
 from drivers.progress import Progress
+from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.runners import check_runner
+from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.records import readable
 
@@ -116,25 +121,35 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
 class Workspace:
     """A driver's packed data, run directory and run."""
 
-    def __init__(self, options: argparse.Namespace, name: str, wanted: list[str] | None) -> None:
+    def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
         self.options, self.name = options, name
         self.progress = Progress(options.quiet)
-        sources = find_sources(options.inputs)
-        self.text = text_options(options, sources)
+        self.reading = input_options(options)
+        sources = self._sources()
         self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
         options.workspace = self
         if not options.resume:
-            self.directory.write_json(OPTIONS, {"argv": options.argv, "working_dir": options.working_dir})
-        self.pack = self._pack(sources, wanted)
+            piped = [vars(source) for source in sources if source.copy]
+            self.directory.write_json(
+                OPTIONS, {"argv": options.argv, "working_dir": options.working_dir, "standard_input": piped}
+            )
+        self.pack = self._pack(sources, contents)
+        text = self.pack.manifest.text
         self.run = Run(
             self.directory,
             self.pack,
-            dataclasses.replace(self.pack.manifest.text, max_bad_rows=options.max_bad_rows),
+            None if text is None else dataclasses.replace(text, max_bad_rows=options.max_bad_rows),
             options.runner,
             options.mrjob_args,
             options.keep_passes,
             self.progress,
         )
+
+    def design(self) -> Design:
+        """The design step by the role options, its remarks among the warnings of the run."""
+        design, remarks = make_design(self.options, self.pack)
+        self.run.warnings += remarks
+        return design
 
     def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
         """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
@@ -148,6 +163,7 @@ class Workspace:
         if self.options.report:
             self._report()
         shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
+        self._forget_standard_input()
         self.directory.close()
 
     def _report(self) -> None:
@@ -166,30 +182,41 @@ class Workspace:
         fresh = self.directory.checkpoint()["n_passes"] == 0 and not self.directory.has_log()
         self.directory.close()
         if fresh and not self.options.resume:
+            self._forget_standard_input()
             shutil.rmtree(self.directory.path, ignore_errors=True)
 
-    def _pack(self, sources: list[Source], wanted: list[str] | None) -> Pack:
+    def _sources(self) -> list[Source]:
+        """The input files; standard input of a run that is resumed is what was copied then."""
+        options = self.options
+        standard_input.folder = os.path.join(options.cache_dir or default_cache_dir(), "stdin")
+        if not (options.resume and "-" in options.inputs):
+            return find_sources(options.inputs)
+        saved = RunDirectory.open(options.resume)
+        piped = [Source(**values) for values in saved.read_json(OPTIONS).get("standard_input", [])]
+        saved.close()
+        others = [name for name in options.inputs if name != "-"]
+        return sorted([*piped, *(find_sources(others) if others else [])], key=lambda source: source.path)
+
+    def _forget_standard_input(self) -> None:
+        for entry in self.directory.read_json(OPTIONS).get("standard_input", []):
+            with contextlib.suppress(OSError):
+                os.remove(entry["copy"])
+
+    def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
         options = self.options
         # Of a compressed file the bytes to come are not known.
-        size = None if any(source.is_compressed for source in sources) else sum(source.size for source in sources)
+        n_bytes = sum(source.size for source in sources)
+        size = None if any(compression(source) for source in sources) else n_bytes
         with self.progress.packing(size) as advance:
-            made = pack(
-                sources,
-                self.text,
-                wanted,
-                options.max_bad_rows,
-                options.sample_rows,
-                options.cache_dir,
-                options.cache_size,
-                advance,
-            )
+            made = pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
+        for note in made.manifest.notes:
+            self.progress.say(note)
         saved = self.directory.read_json(OPTIONS)
         if saved.setdefault("fingerprint", made.manifest.fingerprint) != made.manifest.fingerprint:
             raise ScanError(f"the data have changed since the run {self.directory.path} began; start a new run")
         self.directory.write_json(OPTIONS, saved)
         if made.rejects:
             shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
-        n_bytes = sum(source.size for source in sources)
         how = "found packed" if made.was_cached else f"packed from {n_bytes / 1e6:,.1f} MB"
         self.progress.say(f"{made.manifest.n_rows:,} rows x {len(made.manifest.columns)} columns {how}")
         return made
@@ -210,12 +237,15 @@ def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str,
     return parse(parser, argv)
 
 
-def text_options(options: argparse.Namespace, sources: list[Source]) -> TextOptions:
+def input_options(options: argparse.Namespace) -> InputOptions:
     """How the inputs are read."""
     columns = None if options.columns is None else tuple(options.columns)
     if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
         raise UsageError("--columns needs a different name for each column")
-    return TextOptions(columns, delimiter_of(sources[0], options.delimiter), tuple(options.missing_tokens))
+    return InputOptions(
+        options.format, columns, options.header, options.delimiter, options.encoding, tuple(options.missing_tokens),
+        tuple(options.text),
+    )  # fmt: skip
 
 
 def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str:

@@ -2,6 +2,9 @@
 
 {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": [...], "target": "y", "weight": "w",
  "parameters": {"coefficients": [...], "intercept": ...}, "inference": {...}, "design": {...}, "training": {...}}
+
+"features" names the coefficients, one for each text but the first of a feature of text; "design" says which columns they
+are made of.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ def make_model(
         "format": FORMAT,
         "version": VERSION,
         "kind": kind,
-        "features": design.features,
+        "features": design.feature_names,
         "target": design.target,
         "weight": design.weight,
         "parameters": parameters,
         "inference": inference,
-        "design": design.to_json(),
+        "design": {name: value for name, value in design.to_json().items() if name != "levels"},
         "training": training,
     }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
+from drivers.packing.formats.options import FORMATS, HEADERS
 from drivers.packing.pack import SAMPLE_ROWS
 from jobs.text import MISSING_TOKENS
 
@@ -66,19 +68,9 @@ class Parser(argparse.ArgumentParser):
 def build_parser(job: type, description: str | None) -> Parser:
     """A parser with the data, run and mrjob options; a driver adds its own."""
     parser = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="files, directories or patterns, read as one table")
-    data = parser.add_argument_group("data")
-    data.add_argument("--columns", type=names, help="the columns of files without a header line: y,x,w")
-    data.add_argument("--delimiter", type=delimiter, help="one character; Default: a tab for .tsv, else a comma")
-    data.add_argument(
-        "--missing-tokens", type=names, default=list(MISSING_TOKENS), metavar="TOKENS",
-        help="cells that count as missing, separated by commas",
-    )  # fmt: skip
+    data = add_input_options(parser, nargs="*")
     data.add_argument(
         "--missing", choices=("error", "drop"), default="error", help="rows with a missing cell in a column that is used"
-    )
-    data.add_argument(
-        "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N unreadable rows go to rejects.csv"
     )
     data.add_argument(
         "--sample-rows", type=natural, default=SAMPLE_ROWS, metavar="N", help="rows sampled on the way, for the report"
@@ -101,6 +93,29 @@ def build_parser(job: type, description: str | None) -> Parser:
     run.add_argument("--debug", action="store_true", help="show the traceback of an error")
     _add_mrjob_switches(parser, job)
     return parser
+
+
+def add_input_options(parser: argparse.ArgumentParser, nargs: str) -> Any:
+    """What is read and how; gives the group of the options about data."""
+    parser.add_argument(
+        "inputs", nargs=nargs, metavar="INPUT",
+        help="files, directories, patterns, s3:// or hdfs:// URLs, or - for standard input; read as one table",
+    )  # fmt: skip
+    data = parser.add_argument_group("data")
+    data.add_argument("--format", choices=FORMATS, default="auto", help="of the files; auto: by how they begin")
+    data.add_argument("--columns", type=names, help="the names of the columns, where the files do not name them: y,x,w")
+    data.add_argument("--header", choices=HEADERS, default="auto", help="whether a text's first line names the columns")
+    data.add_argument("--delimiter", type=delimiter, help="one character, or tab; Default: found in the first file")
+    data.add_argument("--encoding", type=encoding, default="utf-8", help="of text files: latin-1, utf-16, ...")
+    data.add_argument("--text", type=names, default=[], metavar="NAMES", help="columns of text that look like numbers")
+    data.add_argument(
+        "--missing-tokens", type=names, default=list(MISSING_TOKENS), metavar="TOKENS",
+        help="cells that count as missing, separated by commas",
+    )  # fmt: skip
+    data.add_argument(
+        "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N unreadable rows go to rejects.csv"
+    )
+    return data
 
 
 def _add_mrjob_switches(parser: argparse.ArgumentParser, job: type) -> None:
@@ -175,9 +190,17 @@ def list_of(convert: Callable[[str], Any]) -> Callable[[str], list[Any]]:
 def delimiter(text: str) -> str:
     """One character, or \\t for a tab."""
     text = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(text) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character")
+    if len(text) != 1 or not text.isascii() or text in '"\r\n':
+        raise argparse.ArgumentTypeError(f"{text!r} is not one ASCII character other than a quote or a line end")
     return text
+
+
+def encoding(text: str) -> str:
+    """The name of a text encoding that Python knows."""
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no encoding that is known; latin-1 and utf-16 are some") from None
 
 
 def without_directory(argv: Sequence[str]) -> list[str]:

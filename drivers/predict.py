@@ -10,33 +10,35 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from drivers.app import OK, run_program, text_options
+from drivers.app import OK, input_options, run_program
 from drivers.csv_output import TableWriter
+from drivers.designs import design_of
 from drivers.model import load_model, predict
-from drivers.options import delimiter, names, natural
+from drivers.options import add_input_options, names
+from drivers.packing.formats import open_table
+from drivers.packing.formats.chunk_parser import Types
+from drivers.packing.kinds import TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to_arrow
 from drivers.packing.manifest import find_column
-from drivers.packing.pack import Rejects, data_chunks, file_columns, parse_ahead
+from drivers.packing.pack import Rejects, parse_ahead
 from drivers.packing.sources import find_sources
-from drivers.packing.text import TextParser
+from jobs.blocks import Block
+from jobs.design import Design
 from jobs.errors import ScanError
-from jobs.text import MISSING_TOKENS
 
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None, allow_abbrev=False)
     parser.add_argument("model", help="the model.json of a run")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="files, directories or patterns, read as one table")
-    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="a row for each input row, in order")
-    parser.add_argument("--keep", type=names, default=[], metavar="NAMES", help="numeric columns to copy beside")
-    parser.add_argument("--columns", type=names, help="the columns of files without a header line: x,w")
-    parser.add_argument("--delimiter", type=delimiter, help="one character; Default: a tab for .tsv, else a comma")
-    parser.add_argument("--missing-tokens", type=names, default=list(MISSING_TOKENS), metavar="TOKENS")
+    add_input_options(parser, nargs="+")
     parser.add_argument(
-        "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N go to OUT.rejects/rejects.csv"
+        "-o", "--out", required=True, metavar="FILE", help="a row for each input row, in order; bad rows go to FILE.rejects"
     )
+    parser.add_argument("--keep", type=names, default=[], metavar="NAMES", help="columns to copy beside")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(resume=None, runner=None)
     return parser
@@ -45,25 +47,30 @@ def make_parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     sources = find_sources(options.inputs)
-    text = text_options(options, sources)
-    columns = file_columns(sources, text)
-    wanted = list(dict.fromkeys([*options.keep, *model["features"]]))
+    reader = open_table(sources, input_options(options))
+    design = design_of(model, {})
+    wanted = list(dict.fromkeys([*options.keep, *design.features]))
     for name in wanted:
-        find_column(columns, name)
-    parser = TextParser(columns, wanted, text)
+        find_column(reader.names, name, reader.notes)
+    types = _types(reader.look(wanted), design)
+    parser = reader.parser(types)
     folder = f"{options.out}.rejects"
     if options.max_bad_rows:
         os.makedirs(folder, exist_ok=True)
     rejects = Rejects(folder, options.max_bad_rows)
     n_rows = n_missing = 0
+    kept = [(name, WRITTEN[kind_of(types[name])]) for name in options.keep]
+    schema = pa.schema([*kept, ("prediction", pa.float64())])
     try:
-        with TableWriter(options.out, [*options.keep, "prediction"], text.delimiter) as table:
+        with TableWriter(options.out, schema, reader.text.delimiter if reader.text else ",") as out:
             for source in sources:
-                for parsed, _ in parse_ahead(parser, data_chunks(source, text), options.max_bad_rows):
+                for parsed, _ in parse_ahead(parser, reader.chunks(source), options.max_bad_rows):
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
-                    predictions = predict(model, np.column_stack([found[name] for name in model["features"]]))
-                    table.write([*(found[name] for name in options.keep), predictions])
+                    predictions = predict(model, _design_matrix(model, found, parsed.n_rows))
+                    cells = [_as_arrow(found[name], kind_of(types[name])) for name in options.keep]
+                    arrays = [*cells, pa.array(predictions, from_pandas=True)]
+                    out.write(pa.Table.from_arrays(arrays, schema=schema))
                     n_rows += parsed.n_rows
                     n_missing += int(np.isnan(predictions).sum())
             if n_rows == 0:
@@ -74,11 +81,35 @@ def run(options: argparse.Namespace) -> int:
             os.rmdir(folder)
     print(
         f"{n_rows:,} predictions in {options.out}"
-        + (f", {n_missing:,} of them empty for a missing cell" if n_missing else "")
+        + (f", {n_missing:,} of them empty for a missing cell or an unknown text" if n_missing else "")
         + (f"; {rejects.n} bad rows in {rejects.path}" if rejects.n else ""),
         file=sys.stderr,
     )
     return OK
+
+
+def _types(found: Types, design: Design) -> Types:
+    """How the columns are read: those of the model as it was trained on them."""
+    types = {}
+    for name, arrow in found.items():
+        if arrow is None:
+            raise ScanError(f"the column {name!r} holds lists or records, which are no cells of a table")
+        wrong = name in design.features and (arrow == TEXT_TYPE) != (name in design.categories)
+        types[name] = (TEXT_TYPE if name in design.categories else pa.float64()) if wrong else arrow
+    return types
+
+
+def _design_matrix(model: dict[str, Any], found: dict[str, Column], n_rows: int) -> np.ndarray:
+    """X of the rows, by the design that the model was trained with."""
+    texts = {name: column.values for name, column in found.items() if isinstance(column, Texts)}
+    design = design_of(model, texts)
+    design.target = design.weight = None
+    columns = {n: c.codes if isinstance(c, Texts) else c for n, c in found.items() if n in design.features}
+    return design.apply(Block(0, 0, n_rows, columns)).X
+
+
+def _as_arrow(column: Column, kind: str) -> pa.Array:
+    return to_arrow(column.codes, kind, column.values) if isinstance(column, Texts) else to_arrow(column, kind)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,83 +3,193 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 
+from drivers.designs import id_hashes, level_of_codes
 from drivers.packing.cache import Pack
+from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT
 from drivers.packing.locate import first_row_where, place_of_row
-from drivers.packing.text import TextOptions
-from jobs.design import Design
+from drivers.packing.pack import PackContents
+from jobs.design import Design, missing_cells
 from jobs.errors import ScanError
+
+# Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
+MOST_CATEGORIES = 2000
+_SHOWN = 6
 
 
 def add_role_options(parser: argparse.ArgumentParser) -> None:
-    """--target, --features, --weight and --id."""
+    """--target, --features, --exclude, --weight and --id."""
     from drivers.options import names
 
     roles = parser.add_argument_group("roles of the columns")
     roles.add_argument("--target", metavar="NAME", help="the column to explain")
-    roles.add_argument("--features", type=names, metavar="NAMES", help="what explains it; Default: all other columns")
+    roles.add_argument(
+        "--features", type=names, metavar="NAMES",
+        help="what explains it; one of text becomes a 0-1 column for each of its texts but the first; "
+        "Default: all other columns of numbers",
+    )  # fmt: skip
+    roles.add_argument("--exclude", type=names, default=[], metavar="NAMES", help="columns that are no features")
     roles.add_argument("--weight", metavar="NAME", help="the column of row weights; Default: every row weighs the same")
     roles.add_argument("--id", metavar="NAME", help="a column from which random choices about a row are drawn")
 
 
-def wanted_columns(options: argparse.Namespace) -> list[str] | None:
-    """The columns to pack: those with a role where the features are named, else all."""
-    if options.features is None:
-        return None
-    named = [*options.features, options.target, options.weight, options.id]
-    return sorted({name for name in named if name})
+def contents_for(options: argparse.Namespace) -> PackContents:
+    """What the pack must hold: the columns with a role where the features are named, else all."""
+    features, row_id = getattr(options, "features", None), getattr(options, "id", None)
+    chosen = None
+    if features is not None:
+        named = {*features, options.target, options.weight, row_id}
+        chosen = tuple(sorted(name for name in named if name))
+    hashed = (row_id,) if row_id else ()
+    return PackContents(chosen, hashed, options.max_bad_rows, options.sample_rows)
 
 
-def make_design(options: argparse.Namespace, pack: Pack, text: TextOptions) -> Design:
-    """The design step of a run.
+def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[str]]:
+    """The design step of a run, and what the user should know about it.
 
-    :raises ScanError: a role given twice, a missing cell that is not to be dropped, weights that cannot be used
+    :raises ScanError: a role given twice, columns that cannot play theirs, a missing cell that is not to be dropped
     """
-    others = {options.target, options.weight, options.id}
-    features = options.features
-    if features is None:
-        features = [name for name in pack.manifest.columns if name not in others]
-    twice = sorted({name for name in features if features.count(name) > 1})
-    if twice:
-        raise ScanError(f"the feature {twice[0]!r} is named twice")
     for role in ("target", "weight", "id"):
         name = getattr(options, role)
         if name is not None:
             pack.manifest.index(name)
-            if name in features and role == "target":
-                raise ScanError(f"the target {name!r} is among the features")
+    features, remarks = _features(options, pack)
     if options.weight is not None and options.weight == options.target:
         raise ScanError(f"the column {options.target!r} is both target and weight")
     design = Design(features, options.target, options.weight, options.id, options.missing)
-    _check_missing(design, pack, text)
-    _check_weights(design, pack, text)
-    return design
+    _check_missing(design, pack)
+    _check_weights(design, pack)
+    remarks += _code_texts(design, pack)
+    _check_enough_rows(design, pack)
+    _check_constant(design, pack)
+    return design, remarks
 
 
-def _check_missing(design: Design, pack: Pack, text: TextOptions) -> None:
+def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[str]]:
+    manifest = pack.manifest
+    others = {options.target, options.weight, options.id, *options.exclude}
+    if options.features is None:
+        for name in options.exclude:
+            manifest.index(name)
+        free = [name for name in manifest.columns if name not in others]
+        features = [name for name in free if manifest.is_numeric(name) and manifest.kind(name) != DATE]
+        return features, _remark_on(sorted({*free, *manifest.left_out} - {*features, *options.exclude}), pack)
+    features = [name for name in options.features if name not in options.exclude]
+    twice = sorted({name for name in features if features.count(name) > 1})
+    if twice:
+        raise ScanError(f"the feature {twice[0]!r} is named twice")
+    for name in features:
+        if manifest.kind(name) == HASH:
+            raise ScanError(f"the feature {name!r} has too many different texts to be one")
+    if options.target is not None and options.target in features:
+        raise ScanError(f"the target {options.target!r} is among the features")
+    return features, []
+
+
+def _remark_on(names: list[str], pack: Pack) -> list[str]:
+    """A sentence on the columns that are no features because they are no numbers."""
+    if not names:
+        return []
+    manifest = pack.manifest
+    kinds = {INTEGER: "whole numbers beyond 2^53", HASH: "identities"}
+    told = []
+    for name in names:
+        why = manifest.left_out.get(name) or kinds.get(manifest.kind(name), manifest.kind(name))
+        told.append(f"{name} ({why})")
+    shown = ", ".join(told[:_SHOWN]) + (f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
+    return [f"not among the features, since they are no numbers: {shown}; --features names what is to be used"]
+
+
+def _code_texts(design: Design, pack: Pack) -> list[str]:
+    """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows."""
+    remarks = []
+    for name in [*design.features, *([design.target] if design.target else [])]:
+        if pack.manifest.kind(name) == HASH:
+            raise ScanError(f"the column {name!r} has too many different texts for its role")
+        if pack.manifest.kind(name) != TEXT:
+            continue
+        texts = pack.texts[name]
+        categories = sorted(texts)
+        if len(categories) > MOST_CATEGORIES:
+            raise ScanError(
+                f"column {name!r} has {len(categories):,} different texts, and at most {MOST_CATEGORIES:,} can be told "
+                f"apart by a {'target' if name == design.target else 'feature'}; leave it out with --exclude {name}"
+            )
+        design.categories[name] = categories
+        design.levels[name] = level_of_codes(texts, categories)
+        if name == design.target:
+            codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:_SHOWN]))
+            more = ", ..." if len(categories) > _SHOWN else ""
+            remarks.append(f"the target {name!r} is text and is fitted as a number: {codes}{more}")
+    if design.id is not None and pack.manifest.kind(design.id) == TEXT:
+        design.levels[design.id] = id_hashes(pack.texts[design.id])
+    return remarks
+
+
+def _check_missing(design: Design, pack: Pack) -> None:
     for name in design.columns():
         n_missing = int(pack.manifest.n_missing[pack.manifest.index(name)])
         if n_missing == pack.manifest.n_rows:
-            raise ScanError(f"column {name!r} has no value in any row")
+            raise ScanError(f"column {name!r} has no value in any row; leave it out with --exclude {name}")
         if n_missing and design.missing == "error":
-            found = first_row_where(pack, name, np.isnan)
-            place = place_of_row(pack, text, found[0]) if found else "a row"
-            raise ScanError(
-                f"{place}, column {name!r}: the cell is missing ({n_missing} such rows); "
-                "--missing drop leaves these rows out"
-            )
+            found = first_row_where(pack, name, _absent)
+            place = place_of_row(pack, found[0]) if found else "a row"
+            more = f" (the first of {n_missing:,} such rows)" if n_missing > 1 else ""
+            raise ScanError(f"{place}, column {name!r}: the cell is missing{more}; --missing drop leaves such rows out")
 
 
-def _check_weights(design: Design, pack: Pack, text: TextOptions) -> None:
-    if design.weight is None:
+def _absent(values: np.ndarray) -> np.ndarray:
+    found = missing_cells(values)
+    return np.zeros(len(values), bool) if found is None else found
+
+
+def _check_weights(design: Design, pack: Pack) -> None:
+    name = design.weight
+    if name is None:
         return
-    j = pack.manifest.index(design.weight)
-    if pack.manifest.minima[j] < 0:
-        found = first_row_where(pack, design.weight, lambda values: values < 0)
+    manifest = pack.manifest
+    if not manifest.is_numeric(name) or manifest.kind(name) == DATE:
+        found = first_row_where(pack, name, lambda values: ~_absent(values))
         assert found is not None
-        place = place_of_row(pack, text, found[0])
-        raise ScanError(f"{place}, column {design.weight!r}: the weight {found[1]:g} is negative; weights are 0 or more")
-    if pack.manifest.maxima[j] == 0:
-        raise ScanError(f"all weights in column {design.weight!r} are zero")
+        value: Any = pack.texts[name][int(found[1])] if manifest.kind(name) == TEXT else found[1]
+        raise ScanError(f"{place_of_row(pack, found[0])}, column {name!r}: {value!r} is no weight; weights are numbers")
+    j = manifest.index(name)
+    if manifest.minima[j] < 0:
+        found = first_row_where(pack, name, lambda values: values < 0)
+        assert found is not None
+        place = place_of_row(pack, found[0])
+        raise ScanError(f"{place}, column {name!r}: the weight {found[1]:g} is negative; weights are 0 or more")
+    if manifest.maxima[j] == 0:
+        raise ScanError(f"all weights in column {name!r} are zero")
+
+
+def _check_enough_rows(design: Design, pack: Pack) -> None:
+    n_rows, n_coefficients = pack.manifest.n_rows, len(design.feature_names) + 1
+    if design.target is not None and n_rows < n_coefficients:
+        raise ScanError(
+            f"{n_rows} {'row is' if n_rows == 1 else 'rows are'} too few for {n_coefficients} coefficients, those of "
+            f"{n_coefficients - 1} features and the intercept; name fewer with --features"
+        )
+
+
+def _check_constant(design: Design, pack: Pack) -> None:
+    """:raises ScanError: a feature or target that has one value in every row"""
+    constant = {}
+    for name in [*design.features, *([design.target] if design.target else [])]:
+        j = pack.manifest.index(name)
+        if name in design.categories and len(design.categories[name]) == 1:
+            constant[name] = repr(design.categories[name][0])
+        elif name not in design.categories and pack.manifest.minima[j] == pack.manifest.maxima[j]:
+            constant[name] = f"{pack.manifest.minima[j]:g}"
+    if design.target in constant:
+        value = constant[design.target]
+        raise ScanError(f"the target {design.target!r} is {value} in every row: there is nothing to explain")
+    if constant:
+        told = ", ".join(f"{name!r} is {value}" for name, value in list(constant.items())[:_SHOWN])
+        raise ScanError(
+            f"{told} in every row, which the intercept cannot be told from; leave it out with "
+            f"--exclude {','.join(constant)}"
+        )

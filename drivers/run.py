@@ -33,15 +33,15 @@ from jobs.text import TextFormat
 class Run:
     """See the module.
 
-    `text` says how the original files are read, so that the query of a pass fits them too; `warnings` gathers what the
-    user must know of the result.
+    `text` says how tasks read the original files, so that the query of a pass fits them too (None where they cannot);
+    `warnings` gathers what the user must know of the result.
     """
 
     def __init__(
         self,
         directory: RunDirectory,
         pack: Pack,
-        text: TextFormat,
+        text: TextFormat | None,
         runner_alias: str | None,
         mrjob_args: list[str],
         keep_passes: int = 5,

@@ -10,11 +10,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import numpy as np
+import pyarrow as pa
+
 from drivers.app import OK, UsageError, Workspace, run_program
 from drivers.csv_output import TableWriter
+from drivers.designs import id_hashes
 from drivers.options import Parser, build_parser, natural, positive
-from jobs.design import Design
-from jobs.kernels.sample import SampleQuery
+from drivers.packing.cache import Pack
+from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow
+from drivers.packing.locate import cells_at
+from drivers.roles import contents_for
+from jobs.design import MISSING_CODE, Design
+from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.mr_sample import MRSample
 
 
@@ -32,18 +40,35 @@ def make_parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     if options.fraction is not None and options.fraction > 1:
         raise UsageError("--fraction is at most 1")
-    workspace = Workspace(options, "sample", None)
+    workspace = Workspace(options, "sample", contents_for(options))
     manifest = workspace.pack.manifest
     design = Design(manifest.columns, id=options.id, missing="keep")
-    if options.id is not None:
-        manifest.index(options.id)
+    if options.id is not None and manifest.kind(options.id) == TEXT:
+        design.levels[options.id] = id_hashes(workspace.pack.texts[options.id])
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
     sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
-    rows = sample.in_file_order()
-    with TableWriter(options.out, manifest.columns, manifest.text.delimiter, header=options.columns is None) as table:
-        table.write(list(rows.T))
+    rows = as_table(sample, workspace.pack)
+    delimiter = manifest.text.delimiter if manifest.text else ","
+    with TableWriter(options.out, rows.schema, delimiter, header=not options.columns or options.header == "yes") as out:
+        out.write(rows)
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
+
+
+def as_table(sample: SampleStatistics, pack: Pack) -> pa.Table:
+    """The sampled rows in the order of the data, their cells as people write them."""
+    manifest = pack.manifest
+    order = np.lexsort(sample.places.T[::-1])
+    # Whole numbers beyond 2^53 are not exact in a sample, whose rows are of float64: they are looked up.
+    exact = [name for name, kind in zip(manifest.columns, manifest.kinds) if kind in (INTEGER, HASH)]
+    looked_up = cells_at(pack, exact, sample.places[order, 1], sample.places[order, 2]) if exact else {}
+    columns = {}
+    for j, (name, kind) in enumerate(zip(manifest.columns, manifest.kinds)):
+        values = looked_up.get(name, sample.rows[order, j])
+        if kind == TEXT:
+            values = np.where(np.isnan(values), MISSING_CODE, values).astype(np.int32)
+        columns[name] = to_arrow(values, kind, pack.texts.get(name))
+    return pa.table(columns)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

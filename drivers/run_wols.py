@@ -24,7 +24,7 @@ from drivers.app import (
 )
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
-from drivers.roles import add_role_options, make_design, wanted_columns
+from drivers.roles import add_role_options, contents_for
 from drivers.run import Run
 from drivers.tables import print_result
 from drivers.wols import fit_exactly
@@ -63,8 +63,8 @@ def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
     """Packs, fits, and gives the workspace and the model."""
     if options.target is None:
         raise UsageError("name the column to explain with --target")
-    workspace = Workspace(options, NAME, wanted_columns(options))
-    design = make_design(options, workspace.pack, workspace.text)
+    workspace = Workspace(options, NAME, contents_for(options))
+    design = workspace.design()
     if options.solver == "exact":
         parts = fit_exactly(workspace.run, design, options.robust, options.confidence)
     else:

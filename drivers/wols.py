@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.designs import feature_centers, target_center
 from drivers.linear_inference import classical_table, measures_of_fit, sandwich_tables
 from drivers.run import Run
 from jobs.design import Design
@@ -31,8 +32,8 @@ def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: flo
     """
     manifest = run.pack.manifest
     assert design.target is not None
-    center = np.array([manifest.mean(name) for name in design.features])
-    query = WOLSQuery(center, manifest.mean(design.target))
+    center = feature_centers(manifest, design)
+    query = WOLSQuery(center, target_center(manifest, design))
     statistics = run.scan("exact", MRWOLS, query, design)
     if statistics.n_rows == 0:
         raise ScanError("no row is left that has a positive weight and every cell it needs")
@@ -51,7 +52,7 @@ def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: flo
         **measures,
         "confidence_level": level,
         "weight_type": "analytic",
-        "dependent_features": [design.features[j] for j in solution.dependent],
+        "dependent_features": [design.feature_names[j] for j in solution.dependent],
         "coefficients": [table.to_json() for table in tables],
     }
     return parameters, inference, training_of(run, statistics, solver="exact", converged=True)
@@ -76,10 +77,10 @@ def training_of(run: Run, statistics: Any, solver: str, converged: bool) -> dict
 
 def _warn(run: Run, design: Design, statistics: Any, solution: Any, measures: dict[str, Any], tables: list) -> None:
     if solution.dependent:
-        names = ", ".join(repr(design.features[j]) for j in solution.dependent)
+        names = ", ".join(repr(design.feature_names[j]) for j in solution.dependent)
         run.warnings.append(
-            f"the matrix is singular (rank {solution.rank} of {len(design.features)}); dependent on the intercept and the "
-            f"features before: {names}. These are the coefficients of least norm"
+            f"the matrix is singular (rank {solution.rank} of {len(design.feature_names)}); dependent on the intercept and "
+            f"the features before: {names}. These are the coefficients of least norm"
         )
     if measures["df_residuals"] <= 0:
         run.warnings.append("there are no more rows than coefficients: nothing is left to estimate errors from")

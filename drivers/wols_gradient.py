@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.designs import feature_centers, target_center
 from drivers.loop import CONVERGED, DIVERGED, Fit
 from drivers.run import Run
 from drivers.wols import Parts, training_of
@@ -61,9 +62,9 @@ def descend(run: Run, design: Design, descent: Descent) -> Parts:
     """
     manifest = run.pack.manifest
     assert design.target is not None
-    center = np.array([manifest.mean(name) for name in design.features])
+    center = feature_centers(manifest, design)
     rates, starts = descent.candidates(len(center) + 1)
-    state = WOLSGradientState.start(rates, starts, center, manifest.mean(design.target), descent.gradient)
+    state = WOLSGradientState.start(rates, starts, center, target_center(manifest, design), descent.gradient)
     tol = descent.tol or (1e-8 if descent.stop == "gradient" else 1e-5)
     fit = run.iterate(
         "descent",

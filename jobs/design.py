@@ -5,7 +5,7 @@ The same numpy code runs in the mapper and wherever a model is applied, so train
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Optional
 
@@ -17,6 +17,9 @@ from jobs.errors import BadRecord, BadRow
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
+# What stands for a missing cell in a column of codes and in one of exact whole numbers; among floats it is NaN.
+MISSING_CODE = -1
+MISSING_INTEGER = -(2**63)
 
 
 @dataclass
@@ -61,6 +64,10 @@ class Design(Record):
     """Which columns play which role, and what happens to rows with a missing cell in one of them.
 
     missing: "error" stops, "drop" leaves the row out and counts it, "keep" leaves NaN in X (never in y, w or id).
+    categories: for a feature or target of text, its texts by level. A feature of L levels becomes L - 1 columns of X, one
+    for each level but the first, 1 in the rows that have it and 0 elsewhere (treatment coding: Chambers and Hastie,
+    *Statistical Models in S*, 1992, ch. 2); a target becomes its level as a number.
+    levels: for the same columns, the level of each code that stands in the blocks; for an id of text, each code's hash.
     """
 
     features: list[str]
@@ -68,11 +75,21 @@ class Design(Record):
     weight: Optional[str] = None  # noqa: UP045
     id: Optional[str] = None  # noqa: UP045
     missing: str = "error"
+    categories: dict = field(default_factory=dict)
+    levels: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.missing not in MISSING_POLICIES:
             raise BadRecord(f"missing is one of {', '.join(MISSING_POLICIES)}, not {self.missing!r}")
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The columns of X: a name for each number, "name=text" for each level but the first of a text."""
+        found: list[str] = []
+        for name in self.features:
+            found += [f"{name}={text}" for text in self.categories[name][1:]] if name in self.categories else [name]
+        return found
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
@@ -91,9 +108,6 @@ class Design(Record):
             values = block.columns[name]
             return values if complete is None else values[complete]
 
-        X = np.empty((len(positions), len(self.features)), order="F")
-        for j, name in enumerate(self.features):
-            X[:, j] = column(name)
         w = np.ones(len(positions)) if self.weight is None else np.asarray(column(self.weight), dtype=float)
         if len(w) and not (w.min() >= 0 and w.max() < np.inf):
             bad = int(np.flatnonzero(~((w >= 0) & (w < np.inf)))[0])
@@ -102,15 +116,43 @@ class Design(Record):
                 "weights must be finite and not negative"
             )
         return Rows(
-            X=X,
-            y=None if self.target is None else np.asarray(column(self.target), dtype=float),
+            X=self._features({name: column(name) for name in self.features}, len(positions)),
+            y=None if self.target is None else self._numbers(self.target, column(self.target)),
             w=w,
             part=block.part,
             number=block.number,
             positions=positions,
-            ids=None if self.id is None else column(self.id),
+            ids=None if self.id is None else self._ids(column(self.id)),
             counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
         )
+
+    def _features(self, columns: dict[str, np.ndarray], n_rows: int) -> np.ndarray:
+        X = np.zeros((n_rows, len(self.feature_names)), order="F")
+        j = 0
+        for name in self.features:
+            values = columns[name]
+            if name not in self.categories:
+                X[:, j] = _as_floats(values)
+                j += 1
+                continue
+            level = self._levels_of(name, values)
+            for k in range(1, len(self.categories[name])):
+                X[:, j] = level == k
+                if self.missing == "keep":
+                    X[level == MISSING_CODE, j] = np.nan
+                j += 1
+        return X
+
+    def _numbers(self, name: str, values: np.ndarray) -> np.ndarray:
+        return (self._levels_of(name, values) if name in self.categories else np.asarray(values)).astype(float, copy=False)
+
+    def _ids(self, values: np.ndarray) -> np.ndarray:
+        assert self.id is not None
+        return np.asarray(self.levels[self.id])[values] if self.id in self.levels else values
+
+    def _levels_of(self, name: str, codes: np.ndarray) -> np.ndarray:
+        """The level of each row of a text column, -1 where its cell is missing."""
+        return np.append(self.levels[name], MISSING_CODE)[codes]
 
     def _complete(self, block: Block) -> np.ndarray | None:
         """Which rows have every cell that is needed; None when all have."""
@@ -118,16 +160,34 @@ class Design(Record):
         for name in self.columns():
             if self.missing == "keep" and name in self.features:
                 continue
-            values = block.columns[name]
-            # A sum is NaN when a cell is: one cheap look at each column, the mask only when there is something to mask.
-            if values.dtype.kind != "f" or not np.isnan(values.sum()):
+            absent = missing_cells(block.columns[name])
+            if absent is None:
                 continue
-            present = ~np.isnan(values)
-            if self.missing == "error" and not present.all():
-                row = int(np.flatnonzero(~present)[0]) + 1
+            if self.missing == "error":
+                row = int(np.flatnonzero(absent)[0]) + 1
                 raise BadRow(
                     f"column {name!r} has a missing cell in row {row} of block {block.number}; "
                     "--missing drop leaves such rows out"
                 )
-            complete = present if complete is None else complete & present
+            complete = ~absent if complete is None else complete & ~absent
         return complete
+
+
+def missing_cells(values: np.ndarray) -> np.ndarray | None:
+    """Which cells of a column are missing, shape (n,); None when none is."""
+    if values.dtype.kind == "f":
+        # A sum is NaN when a cell is: one cheap look at each column, the mask only when there is something to mask.
+        if not np.isnan(values.sum()):
+            return None
+        absent = np.isnan(values)
+    else:
+        absent = values == (MISSING_INTEGER if values.dtype.itemsize == 8 else MISSING_CODE)
+    return absent if absent.any() else None
+
+
+def _as_floats(values: np.ndarray) -> np.ndarray:
+    """A column as float64, NaN where a cell is missing."""
+    if values.dtype.kind == "f":
+        return values
+    absent = missing_cells(values)
+    return values if absent is None else np.where(absent, np.nan, values)

@@ -17,7 +17,9 @@ from jobs.blocks import Block
 from jobs.errors import BadRow, ScanError
 from jobs.records import Record
 
-MISSING_TOKENS = ("", "NA", "N/A", "n/a", "na", "NaN", "nan", "null", "NULL", "None", "?")
+# Cells that count as missing in any column. NaN is no such word: in a column of numbers it is a missing number, in one of
+# text it is a text.
+MISSING_TOKENS = ("", "NA", "N/A", "n/a", "na", "null", "NULL", "None", "?")
 BLOCK_ROWS = 16384
 
 
@@ -112,7 +114,7 @@ class TextReader:
         return [self._number(cells[j].strip(), name, line) for j, name in zip(self._places, self._wanted)]
 
     def _number(self, cell: str, name: str, line: str) -> float:
-        if cell in self.format.missing_tokens:
+        if cell in self.format.missing_tokens or cell.lower().lstrip("+-") == "nan":
             return math.nan
         if not _is_finite_number(cell):
             raise BadRow(f"column {name!r} holds {cell[:40]!r}, which is not a finite number, in the row {line[:80]!r}")

@@ -49,6 +49,11 @@ def run_sample():
 
 
 @pytest.fixture
+def check():
+    return Driver("check")
+
+
+@pytest.fixture
 def predict():
     return Driver("predict")
 

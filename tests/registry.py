@@ -15,10 +15,12 @@ import numpy as np
 from jobs.blocks import Block, block_line, reference_line
 from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
+from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_robust import WOLSRobustQuery, WOLSRobustStatistics
+from jobs.mr_count import MRCount
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.mr_wols import MRWOLS
@@ -98,6 +100,13 @@ ENTRIES = [
             "rows": "of a sample of rows, which knows no weights",
             "places": "of a sample of rows, which knows no weights",
         },
+    ),
+    Entry(
+        CountStatistics,
+        MRCount,
+        lambda rng, p: CountQuery(),
+        weighted_fields=(),
+        exceptions={"n_rows": "counts rows"},
     ),
 ]
 

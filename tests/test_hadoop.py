@@ -1,8 +1,10 @@
-"""`run_wols.py` on the Hadoop of `make hadoop-up`: the code and the data get there, and the bits are those of inline."""
+"""The drivers on the Hadoop of `make hadoop-up`: the code and the data get there, and the bits are those of inline."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 
@@ -65,6 +67,29 @@ def test_a_sample_has_the_rows_of_inline(tmp_path, run_sample, hadoop):
     done = run_sample(*options, "-o", "hadoop.csv", "-r", "hadoop")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "hadoop.csv").read_text() == (tmp_path / "inline.csv").read_text()
+
+
+def test_a_check_names_what_computes_and_leaves_nothing(tmp_path, check, hadoop):
+    done = check("d.csv", "--columns", "y,x,w", "-r", "hadoop", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["rows"] == {"in": 400_000, "used": 400_000, "rejected": 0, "missing": 0}
+    assert re.fullmatch(r"3\.\d+\.\d+", found["software"]["hadoop"])
+    assert os.path.exists(found["software"]["streaming_jar"])
+    assert sum(node["n_tasks"] for node in found["nodes"]) == found["passes"][1]["n_tasks"] >= 1
+    assert found["differing"] == []
+    assert "No configs" not in done.stderr  # mrjob's own words go to the log
+    assert not (tmp_path / "runs").exists()
+    user = os.environ.get("HADOOP_USER_NAME", "root")
+    assert hadoop("-ls", f"/tmp/scanlearn-{user}/tmp").strip() == ""
+
+
+def test_a_check_without_a_python_on_the_nodes_is_one_message(tmp_path, check, hadoop):
+    done = check("d.csv", "--columns", "y,x,w", "-r", "hadoop", "--python-bin", "/nowhere/python3")
+    assert done.returncode == 1
+    assert "name one with --python-bin" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list(tmp_path.glob("runs/check-*/run.log"))) == 1
 
 
 def test_a_python_without_numpy_is_one_message(tmp_path, run_wols, hadoop):

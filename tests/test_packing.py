@@ -20,12 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.packing import chunks as chunks_module
-from drivers.packing.cache import pack
-from drivers.packing.chunks import chunks, count_lines
+from drivers.packing.cache import DEFAULT_CACHE_BYTES, pack
+from drivers.packing.chunks import QuotedEnds, chunks, count_lines
 from drivers.packing.locate import first_row_where, place_of_row
-from drivers.packing.pack import rows_per_block
+from drivers.packing.formats.delimited import DelimitedParser
+from drivers.packing.pack import PackContents, rows_per_block
 from drivers.packing.sources import find_sources
-from drivers.packing.text import TextOptions, TextParser
+from drivers.packing.formats.options import InputOptions
 from jobs.blocks import BlocksFile, read_line
 from jobs.errors import ScanError
 from tests.conftest import make_table, write_csv
@@ -41,14 +42,14 @@ def packed_matrix(made):
     return np.vstack([np.column_stack([block.columns[name] for name in made.manifest.columns]) for block in read])
 
 
-def pack_text(path, text, options=None, **keywords):
+def pack_text(path, text, options=None, cache_bytes=DEFAULT_CACHE_BYTES, **contents):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return pack(find_sources([str(path)]), options or TextOptions(), **keywords)
+    return pack(find_sources([str(path)]), options or InputOptions(), PackContents(**contents), cache_bytes=cache_bytes)
 
 
 def test_a_table_comes_back_bit_for_bit_with_its_moments(tmp_path):
     matrix, names = make_table(5000)
-    made = pack(find_sources([str(write_csv(tmp_path / "t.csv", matrix, names))]), TextOptions())
+    made = pack(find_sources([str(write_csv(tmp_path / "t.csv", matrix, names))]), InputOptions())
     assert made.manifest.columns == names
     np.testing.assert_array_equal(packed_matrix(made), matrix)
     np.testing.assert_allclose(made.manifest.means, matrix.mean(axis=0), rtol=1e-13)
@@ -65,8 +66,8 @@ def test_blocks_are_cut_across_files_so_the_files_do_not_matter(tmp_path, monkey
     matrix, names = make_table(1037)
     for i, piece in enumerate(np.array_split(matrix, n_files)):
         write_csv(tmp_path / f"part-{i:02d}.csv", piece, names)
-    made = pack(find_sources([str(tmp_path / "part-*.csv")]), TextOptions())
-    whole = pack(find_sources([str(write_csv(tmp_path / "whole.csv", matrix, names))]), TextOptions())
+    made = pack(find_sources([str(tmp_path / "part-*.csv")]), InputOptions())
+    whole = pack(find_sources([str(write_csv(tmp_path / "whole.csv", matrix, names))]), InputOptions())
     assert made.manifest.n_blocks == 11
     assert made.manifest.fingerprint == whole.manifest.fingerprint
     np.testing.assert_array_equal(packed_matrix(made), matrix)
@@ -85,7 +86,7 @@ def test_gzip_tsv_delimiter_and_directory(tmp_path):
     folder.mkdir()
     (folder / "a.tsv.gz").write_bytes(gzip.compress(b"y\tx\n1\t2\n"))
     (folder / "_SUCCESS").write_text("")
-    made = pack(find_sources([str(folder)]), TextOptions(delimiter="\t"))
+    made = pack(find_sources([str(folder)]), InputOptions(delimiter="\t"))
     np.testing.assert_array_equal(packed_matrix(made), [[1, 2]])
 
 
@@ -108,7 +109,7 @@ def test_compressed_files_come_whole_or_not_at_all(tmp_path, end, compress):
 
 
 def test_only_the_columns_that_are_wanted_are_read(tmp_path):
-    made = pack_text(tmp_path / "t.csv", "name,y,x\nann,1,2\nbob,3,4\n", chosen=["x", "y"])
+    made = pack_text(tmp_path / "t.csv", "name,y,x\nann,1,2\nbob,3,4\n", chosen=("x", "y"))
     assert made.manifest.columns == ["x", "y"]
     np.testing.assert_array_equal(packed_matrix(made), [[2, 1], [4, 3]])
 
@@ -130,7 +131,7 @@ def test_chunks_are_whole_records_whatever_their_size(tmp_path, records, size):
     path = tmp_path / "t.csv"
     path.write_bytes(data)
     (source,) = find_sources([str(path)])
-    found = list(chunks(source, size))
+    found = list(chunks(source, QuotedEnds(), size=size))
     assert b"".join(chunk.data for chunk in found) == data
     for before, after in zip(found, found[1:]):
         assert after.line == before.line + count_lines(before.data)
@@ -142,7 +143,7 @@ def test_a_newline_inside_quotes_does_not_end_a_record(tmp_path):
     path = tmp_path / "t.csv"
     path.write_bytes(b'a,"x\ny"\nb,"z"\n')
     (source,) = find_sources([str(path)])
-    assert [chunk.data for chunk in chunks(source, 5)] == [b'a,"x\ny"\n', b'b,"z"\n']
+    assert [chunk.data for chunk in chunks(source, QuotedEnds(), size=5)] == [b'a,"x\ny"\n', b'b,"z"\n']
 
 
 BAD = [
@@ -172,15 +173,15 @@ def test_bad_records_up_to_the_allowance_go_to_a_file(tmp_path):
     assert len(lines) == 11
     assert lines[1] == "t.csv,101,y,bad,is not a number"
     with pytest.raises(ScanError, match=r"--max-bad-rows 9 bad rows; the first:\n  t.csv, line 101"):
-        pack(find_sources([str(tmp_path / "t.csv")]), TextOptions(), max_bad_rows=9)
+        pack(find_sources([str(tmp_path / "t.csv")]), InputOptions(), PackContents(max_bad_rows=9))
 
 
 def test_a_bad_cell_costs_its_chunk_a_second_read_and_not_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks_module.chunks, "__defaults__", (4096,))
+    monkeypatch.setattr(chunks_module.chunks, "__defaults__", ("utf-8", 4096))
     parsed = []
-    original = TextParser._parse_whole
+    original = DelimitedParser.read
     monkeypatch.setattr(
-        TextParser, "_parse_whole", lambda self, data, size: parsed.append(len(data)) or original(self, data, size)
+        DelimitedParser, "read", lambda self, data, size: parsed.append(len(data)) or original(self, data, size)
     )
     rows = ["y,x"] + [f"{i},{i}" for i in range(20000)]
     rows[15000] = "oops,1"
@@ -192,26 +193,26 @@ def test_a_bad_cell_costs_its_chunk_a_second_read_and_not_the_file(tmp_path, mon
 
 def test_a_file_of_nothing_but_bad_rows_ends_at_the_first(tmp_path, monkeypatch):
     explained = []
-    original = TextParser._explain
-    monkeypatch.setattr(TextParser, "_explain", lambda self, chunk: explained.append(1) or original(self, chunk))
+    original = DelimitedParser.explain
+    monkeypatch.setattr(DelimitedParser, "explain", lambda self, chunk: explained.append(1) or original(self, chunk))
     with pytest.raises(ScanError, match="more than --max-bad-rows 4 bad rows"):
-        pack_text(tmp_path / "t.csv", "y,x\n" + "a,b\n" * 100_000, max_bad_rows=4)
+        pack_text(tmp_path / "t.csv", "y,x\n" + "1\n" * 100_000, max_bad_rows=4)
     assert len(explained) == 5
 
 
 def test_a_record_longer_than_the_parser_reads_at_once(tmp_path):
-    made = pack_text(tmp_path / "t.csv", f'y,x,note\n1,2,"{"long " * 600_000}"\n3,4,b\n', chosen=["y", "x"])
+    made = pack_text(tmp_path / "t.csv", f'y,x,note\n1,2,"{"long " * 600_000}"\n3,4,b\n', chosen=("y", "x"))
     np.testing.assert_array_equal(packed_matrix(made), [[1, 2], [3, 4]])
 
 
 def test_the_place_of_a_row_survives_rejects_blanks_and_several_files(tmp_path):
     (tmp_path / "a.csv").write_text("y,x\n1,1\n\nbad,1\n2,2\n")
     (tmp_path / "b.csv").write_text("y,x\n3,3\n\n\n4,-4\n")
-    options = TextOptions()
-    made = pack(find_sources(["a.csv", "b.csv"]), options, max_bad_rows=1)
+    options = InputOptions()
+    made = pack(find_sources(["a.csv", "b.csv"]), options, PackContents(max_bad_rows=1))
     found = first_row_where(made, "x", lambda values: values < 0)
     assert found == (3, -4.0)
-    assert [place_of_row(made, options, row) for row in range(4)] == [
+    assert [place_of_row(made, row) for row in range(4)] == [
         "a.csv, line 2", "a.csv, line 5", "b.csv, line 2", "b.csv, line 5",
     ]  # fmt: skip
 
@@ -221,10 +222,11 @@ def test_the_place_of_a_row_survives_rejects_blanks_and_several_files(tmp_path):
     [
         ("", "t.csv is empty"),
         ("y,x\n", "t.csv holds no rows"),
-        ("1,2\n3,4\n", "line 1 should name the columns but holds data"),
         ("y,y\n1,2\n", "the column name 'y' stands there twice"),
         ("y,\n1,2\n", "column 2 has no name"),
-        (b"\xff\xfe\x00\x01binary", "is not text"),
+        (b"\xff\xfe\x00\x01binary", "is UTF-16 text; give --encoding utf-16"),
+        (b"\x7fELF\x02\x01\x00\x00\x00\x00", "is not text: it has zero bytes"),
+        (b"caf\xe9,x\n1,1\n", "is not text in UTF-8"),
     ],
 )
 def test_files_that_are_no_table(tmp_path, text, message):
@@ -250,16 +252,16 @@ def test_other_header_in_a_second_file(tmp_path):
     (tmp_path / "a.csv").write_text("y,x\n1,2\n")
     (tmp_path / "b.csv").write_text("x,y\n1,2\n")
     with pytest.raises(ScanError, match=r"b.csv has the columns x, y, but a.csv has y, x"):
-        pack(find_sources(["a.csv", "b.csv"]), TextOptions())
+        pack(find_sources(["a.csv", "b.csv"]), InputOptions())
 
 
 def test_the_cache_finds_a_pack_again_and_notices_a_change(tmp_path):
     path = tmp_path / "t.csv"
     assert not pack_text(path, "y,x\n1,2\n").was_cached
-    again = pack(find_sources([str(path)]), TextOptions())
+    again = pack(find_sources([str(path)]), InputOptions())
     assert again.was_cached
     assert stat.S_IMODE(os.stat(again.folder).st_mode) == 0o700
-    assert not pack(find_sources([str(path)]), TextOptions(missing_tokens=("2",))).was_cached
+    assert not pack(find_sources([str(path)]), InputOptions(missing_tokens=("2",))).was_cached
     assert not pack_text(path, "y,x\n1,3\n").was_cached
 
 
@@ -277,8 +279,8 @@ def test_a_killed_packing_leaves_nothing_that_looks_whole(tmp_path):
     path = write_csv(tmp_path / "t.csv", matrix, names)
     code = (
         "import sys; from drivers.packing.cache import pack; from drivers.packing.sources import find_sources;"
-        "from drivers.packing.text import TextOptions;"
-        "print('go', flush=True); pack(find_sources([sys.argv[1]]), TextOptions())"
+        "from drivers.packing.text import InputOptions;"
+        "print('go', flush=True); pack(find_sources([sys.argv[1]]), InputOptions())"
     )
     for delay in (0.02, 0.08, 0.15):
         process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
@@ -286,7 +288,7 @@ def test_a_killed_packing_leaves_nothing_that_looks_whole(tmp_path):
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    made = pack(find_sources([str(path)]), TextOptions())
+    made = pack(find_sources([str(path)]), InputOptions())
     np.testing.assert_array_equal(packed_matrix(made), matrix)
     assert not list((tmp_path / "cache" / "scanlearn" / "packs").glob("*.partial"))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from drivers import run_wols
-from drivers.app import text_options
+from drivers.app import input_options
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
 from drivers.report import formats, write_report
@@ -22,7 +22,7 @@ from drivers.report.figures import Picture, label
 from drivers.report.page import Column, Page
 from drivers.report.sample_fit import Sample, fit_sample
 from drivers.report.truth import find_truth
-from drivers.roles import wanted_columns
+from drivers.roles import contents_for
 from drivers.run_directory import RunDirectory
 
 NOT_CONVERGED = 3
@@ -82,13 +82,7 @@ class Reported:
         """Writes the report again, from the directory and the pack alone."""
         options = run_wols.make_parser().parse_args(self.arguments)
         sources = find_sources(options.inputs)
-        made = pack(
-            sources,
-            text_options(options, sources),
-            wanted_columns(options),
-            options.max_bad_rows,
-            cache_dir=options.cache_dir,
-        )
+        made = pack(sources, input_options(options), contents_for(options), cache_dir=options.cache_dir)
         assert made.was_cached
         if remove_blocks:
             os.remove(made.blocks)
@@ -298,10 +292,10 @@ def test_three_rows(tmp_path):
 def test_a_singular_matrix(tmp_path):
     rows = line_data(12_000)
     rows[:, 2] = np.round(rows[:, 2] * 8)
-    rows = np.column_stack([rows, 2 * rows[:, 2], np.ones(len(rows))])
-    path = write_csv(tmp_path / "singular.csv", ["y", "x", "a", "twice", "one"], rows)
+    rows = np.column_stack([rows, 2 * rows[:, 2], rows[:, 1] - rows[:, 2]])
+    path = write_csv(tmp_path / "singular.csv", ["y", "x", "a", "twice", "difference"], rows)
     run = Reported(tmp_path, path, "--target", "y")
-    assert run.model["inference"]["dependent_features"] == ["twice", "one"]
+    assert run.model["inference"]["dependent_features"] == ["twice", "difference"]
     assert "does not determine every coefficient, so coefficients are not compared" in run.text
     assert "coefficients.png" in run.pictures and "coefficient_differences.png" not in run.pictures
 
@@ -398,7 +392,7 @@ def test_a_sample_whose_matrix_is_singular_has_no_covariance():
 def test_z_shrinks_with_the_share_that_is_sampled(exact):
     options = run_wols.make_parser().parse_args(exact.arguments)
     sources = find_sources(options.inputs)
-    made = pack(sources, text_options(options, sources), wanted_columns(options), cache_dir=options.cache_dir)
+    made = pack(sources, input_options(options), contents_for(options), cache_dir=options.cache_dir)
     comparison = compare(formats.restore(exact.model), made)
     fit = comparison.sample_fit
     expected = (fit.coefficients - comparison.ours) / np.sqrt(np.diag(fit.covariance)) * np.sqrt(2)

@@ -93,7 +93,7 @@ def test_every_row_is_accounted_for(tmp_path, run_wols):
 
 
 MESSAGES = [
-    ("y,x,w\n1,abc,1\n", EXACT, 1, "t.csv, line 2, column 'x': 'abc' is not a number"),
+    ("y,x,w\n1,abc,1\n2,5,1\n", EXACT, 1, "t.csv, line 2, column 'x': 'abc' is not a number"),
     ("y,x,w\n1,2,1\n3\n", EXACT, 1, "t.csv, line 3: this row has 1 cells where 3 columns are expected"),
     ("", EXACT, 1, "t.csv is empty"),
     ("y,x,w\n", EXACT, 1, "t.csv holds no rows"),
@@ -106,7 +106,7 @@ MESSAGES = [
     ("y,x,w\n1,2,1\n", (), 2, "name the column to explain with --target"),
     ("y,x,w\n1,2,1\n", (*EXACT, "-r", "moon"), 1, "-r moon: the runners are inline, local"),
     ("y,x,w\n1,2,1\n", (*EXACT, "--nonsense"), 2, "unrecognized arguments: --nonsense"),
-    ("y,x,w\n1,2,1\n", (*EXACT, "--solver", "gd", "--start", "1"), 1, "--start 1 needs 2 numbers"),
+    ("y,x,w\n1,2,1\n2,3,1\n", (*EXACT, "--solver", "gd", "--start", "1"), 1, "--start 1 needs 2 numbers"),
 ]
 
 

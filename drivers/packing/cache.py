@@ -15,13 +15,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
-from drivers.packing.manifest import FORMAT_VERSION, Manifest
-from drivers.packing.pack import BLOCKS, INDEX, MANIFEST, REJECTS, SAMPLE, SAMPLE_ROWS, Progress, write_pack
-from drivers.packing.sources import Source
-from drivers.packing.text import TextOptions
+from drivers.packing.formats import open_table
+from drivers.packing.formats.options import InputOptions
+from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest
+from drivers.packing.pack import BLOCKS, DICTIONARIES, INDEX, MANIFEST, REJECTS, SAMPLE, PackContents, Progress, write_pack
+from drivers.packing.stores import store_of
+from drivers.packing.stores.source import Source
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.sample import SampleStatistics
 
@@ -40,6 +43,7 @@ class Pack:
 
     folder: str
     manifest: Manifest
+    options: InputOptions
     was_cached: bool
 
     def path(self, name: str) -> str:
@@ -58,6 +62,12 @@ class Pack:
         """The file of rejected rows, None when there are none."""
         return self.path(REJECTS) if self.manifest.n_rejected else None
 
+    @cached_property
+    def texts(self) -> dict[str, list[str]]:
+        """The texts of each column of text, by code."""
+        with open(self.path(DICTIONARIES), "rb") as f:
+            return Dictionaries.from_line(f.read()).texts
+
     def sample(self) -> SampleStatistics:
         """The bottom-k sample of its rows."""
         with open(self.path(SAMPLE), "rb") as f:
@@ -66,10 +76,8 @@ class Pack:
 
 def pack(
     sources: list[Source],
-    options: TextOptions,
-    chosen: list[str] | None = None,
-    max_bad_rows: int = 0,
-    sample_rows: int = SAMPLE_ROWS,
+    options: InputOptions,
+    contents: PackContents | None = None,
     cache_dir: str | None = None,
     cache_bytes: int = DEFAULT_CACHE_BYTES,
     progress: Progress = lambda n_bytes: None,
@@ -78,22 +86,23 @@ def pack(
 
     :raises ScanError: input that cannot be packed; a cache folder that cannot be written
     """
-    cache_dir = cache_dir or default_cache_dir()
-    folder = os.path.join(cache_dir, "packs", _key(sources, options, chosen, sample_rows))
+    contents = contents or PackContents()
+    cache_dir = os.path.abspath(cache_dir or default_cache_dir())
+    folder = os.path.join(cache_dir, "packs", _key(sources, options, contents))
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         with _lock(folder + ".lock"):
             manifest = _read_manifest(folder)
             # A pack made under a larger allowance of bad rows is not what this call asks for.
-            if manifest is not None and manifest.n_rejected <= max_bad_rows:
+            if manifest is not None and manifest.n_rejected <= contents.max_bad_rows:
                 os.utime(folder)
-                return Pack(folder, manifest, True)
+                return Pack(folder, manifest, options, True)
             growing = folder + ".partial"
             for path in (growing, folder):
                 shutil.rmtree(path, ignore_errors=True)
             os.mkdir(growing, mode=0o700)
             try:
-                manifest = write_pack(sources, options, chosen, max_bad_rows, sample_rows, growing, progress)
+                manifest = write_pack(open_table(sources, options), sources, contents, growing, progress)
                 _same_as_before(sources)
                 os.rename(growing, folder)
             except BaseException:
@@ -106,12 +115,18 @@ def pack(
     # What parsing needed would otherwise stay with this process, and with the tasks that it forks.
     pa.default_memory_pool().release_unused()
     _evict(os.path.dirname(folder), cache_bytes, keep=folder)
-    return Pack(folder, manifest, False)
+    return Pack(folder, manifest, options, False)
 
 
-def _key(sources: list[Source], options: TextOptions, chosen: list[str] | None, sample_rows: int) -> str:
-    files = [dataclasses.astuple(source) for source in sources]
-    made_of = [FORMAT_VERSION, files, dataclasses.astuple(options), chosen, sample_rows]
+def preview(sources: list[Source], options: InputOptions, contents: PackContents, folder: str) -> Pack:
+    """A pack of the first chunk alone, in a folder of the caller's."""
+    contents = dataclasses.replace(contents, first_chunk=True)
+    return Pack(folder, write_pack(open_table(sources, options), sources, contents, folder), options, False)
+
+
+def _key(sources: list[Source], options: InputOptions, contents: PackContents) -> str:
+    files = [(source.path, source.size, source.version) for source in sources]
+    made_of = [FORMAT_VERSION, files, dataclasses.astuple(options), contents.chosen, contents.hashed, contents.sample_rows]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
 
 
@@ -125,8 +140,7 @@ def _read_manifest(folder: str) -> Manifest | None:
 
 def _same_as_before(sources: list[Source]) -> None:
     for source in sources:
-        status = os.stat(source.path)
-        if (status.st_size, status.st_mtime_ns) != (source.size, source.mtime_ns):
+        if store_of(source.path).version(source) != source.version:
             raise ScanError(f"{source.shown} changed while it was being read; run again when it is complete")
 
 

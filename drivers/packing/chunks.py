@@ -1,18 +1,28 @@
-"""Cutting a stream of bytes at record ends, which may be LF, CRLF or CR and do not count between double quotes."""
+"""Cutting a stream of bytes at record ends, which may be LF, CRLF or CR and do not count inside a quoted cell.
+
+A quote opens a quoted cell where a cell begins and nowhere else; in it a doubled quote is one quote, and after the closing
+one the rest of the cell is plain: what pyarrow and Python's csv both do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from drivers.packing.sources import Source, read_pieces
+from drivers.packing.sources import read_pieces
+from drivers.packing.stores.source import Source
 from jobs.errors import ScanError
 
 CHUNK_BYTES = 8 << 20
-LONGEST_RECORD = 256 << 20
+LONGEST_RECORD = 64 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LF, CR, QUOTE = 10, 13, 34
+
+Ends = Callable[[bytes], np.ndarray]  # the offsets after each record end in the data, ascending
 
 
 @dataclass
@@ -23,54 +33,94 @@ class Chunk:
     line: int
     data: bytes
 
+    @property
+    def n_bytes(self) -> int:
+        return len(self.data)
 
-def chunks(source: Source, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """A file as chunks of about `size` bytes.
 
-    :raises ScanError: a quoted cell that never ends
+def chunks(source: Source, ends: Ends, encoding: str = "utf-8", size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """A file as chunks of about `size` bytes, cut where `ends` finds the end of a record.
+
+    :raises ScanError: a record that does not end
     """
     rest, line, first = b"", 1, True
-    for piece in read_pieces(source, size):
+    for piece in read_pieces(source, size, encoding):
         if first:
             piece, first = piece.removeprefix(BYTE_ORDER_MARK), False
-        if rest.endswith(b"\r") or b'"' in rest or b'"' in piece:
-            rest, piece = b"", rest + piece  # where the record ends depends on both
-        end = last_record_end(piece)
+        data = rest + piece if rest else piece
+        end = last_record_end(data, ends)
         if end:
-            data = b"".join([rest, memoryview(piece)[:end]])
-            yield Chunk(source, line, data)
-            line += count_lines(data)
-            rest = piece[end:]
-        else:
-            rest += piece
-            if len(rest) > LONGEST_RECORD:
-                raise ScanError(f"{source.shown}, line {line}: a quoted cell that does not end within 256 MiB")
+            yield Chunk(source, line, data[:end])
+            line += count_lines(data[:end])
+        rest = data[end:]
+        if len(rest) > LONGEST_RECORD:
+            raise ScanError(
+                f"{source.shown}, line {line}: a record that does not end within {LONGEST_RECORD >> 20} MiB; "
+                "is there a quote that is not closed?"
+            )
     if rest:
         yield Chunk(source, line, rest)
 
 
-def last_record_end(data: bytes) -> int:
-    """The offset after the last record end in the data; 0 without one. A CR that ends the data may be half a CRLF."""
-    if b'"' not in data:
-        newline = data.rfind(b"\n") + 1
-        return newline or _after_last_cr(data)
-    ends = record_ends(data)
-    return int(ends[-1]) if len(ends) else 0
+def last_record_end(data: bytes, ends: Ends) -> int:
+    """The offset after the last record end in the data; 0 without one."""
+    if ends is line_ends or (isinstance(ends, QuotedEnds) and b'"' not in data):
+        return (data.rfind(b"\n") + 1) or _after_last_cr(data)
+    found = ends(data)
+    return int(found[-1]) if len(found) else 0
 
 
-def record_ends(data: bytes) -> np.ndarray:
-    """The offsets after each record end in the data, ascending."""
+def line_ends(data: bytes) -> np.ndarray:
+    """Each line is a record: the offsets after each LF, CRLF and CR. A CR that ends the data may be half a CRLF."""
     values = np.frombuffer(data, np.uint8)
-    line_feed, carriage_return = values == 10, values == 13
-    # A CR directly before a LF is part of that end; one at the very end of the data waits for what follows.
-    lone = carriage_return.copy()
+    line_feed = values == LF
+    if b"\r" not in data:
+        return np.flatnonzero(line_feed) + 1
+    lone = values == CR
     lone[:-1] &= ~line_feed[1:]
     lone[-1:] = False
-    ends = np.flatnonzero(line_feed | lone)
-    if b'"' in data:
-        inside = np.logical_xor.accumulate(values == 34)
-        ends = ends[~inside[ends]]
-    return ends + 1
+    return np.flatnonzero(line_feed | lone) + 1
+
+
+@dataclass(frozen=True)
+class QuotedEnds:
+    """Record ends of delimited text whose cells may be quoted."""
+
+    delimiter: str = ","
+
+    def __call__(self, data: bytes) -> np.ndarray:
+        ends = line_ends(data)
+        if b'"' not in data:
+            return ends
+        values = np.frombuffer(data, np.uint8)
+        quotes = np.flatnonzero(values == QUOTE)
+        if not self._well_quoted(values, quotes):
+            return _scan(data, self.delimiter)
+        # Inside a quoted cell the number of quotes before is odd.
+        return ends[np.searchsorted(quotes, ends) % 2 == 0]
+
+    def _well_quoted(self, values: np.ndarray, quotes: np.ndarray) -> bool:
+        """Whether quotes stand only around whole cells and doubled inside them, so that counting them tells in from out."""
+        borders = np.zeros(256, bool)
+        borders[[LF, CR, QUOTE, ord(self.delimiter)]] = True
+        before, after = quotes[0::2] - 1, quotes[1::2] + 1
+        return bool(borders[values[before[before >= 0]]].all() and borders[values[after[after < len(values)]]].all())
+
+
+@cache
+def _record_pattern(delimiter: str) -> re.Pattern[bytes]:
+    d = re.escape(delimiter).encode()
+    cell = rb'(?:"(?:[^"]++|"")*+(?:"[^%s\r\n]*+|\Z)|[^%s\r\n]*+)' % (d, d)
+    return re.compile(cell + rb"(?:" + d + cell + rb")*+(\r\n|\n|\r(?!\Z))?")
+
+
+def _scan(data: bytes, delimiter: str) -> np.ndarray:
+    """Record ends one after another, for data whose quotes stand anywhere."""
+    ends, at, match = [], 0, _record_pattern(delimiter).match
+    while (found := match(data, at)) and found.start(1) >= 0:
+        at = found.end()
+        ends.append(at)
+    return np.array(ends, dtype=np.int64)
 
 
 def count_lines(data: bytes) -> int:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from drivers.packing.cache import Pack
-from drivers.packing.pack import data_chunks
-from drivers.packing.sources import Source
-from drivers.packing.text import TextOptions, TextParser
+from drivers.packing.formats import open_table
+from drivers.packing.stores.source import Source
 from jobs.blocks import BlocksFile, read_line
 
 
@@ -29,15 +28,38 @@ def first_row_where(pack: Pack, column: str, condition: Callable[[np.ndarray], n
     return None
 
 
-def place_of_row(pack: Pack, options: TextOptions, row: int) -> str:
+def cells_at(pack: Pack, columns: list[str], numbers: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """The cells of some rows, given by block and place in it, in this order: one array a column, typed as its blocks."""
+    blocks = BlocksFile(pack.blocks)
+    order = np.argsort(numbers, kind="stable")
+    found: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    try:
+        with open(pack.index, "rb") as f:
+            for number, line in enumerate(f):
+                first, last = np.searchsorted(numbers[order], [number, number + 1])
+                rows = positions[order[first:last]]
+                if len(rows):
+                    block = read_line(line.rstrip(b"\n"), columns, blocks)
+                    for name in columns:
+                        found[name].append(block.columns[name][rows])
+    finally:
+        blocks.close()
+    back = np.argsort(order, kind="stable")
+    return {name: np.concatenate(pieces)[back] if pieces else np.zeros(0) for name, pieces in found.items()}
+
+
+def place_of_row(pack: Pack, row: int) -> str:
     """ "FILE, line N" for a row of the pack, by parsing its file again up to there."""
-    entry = next(e for e in pack.manifest.sources if e["first_row"] <= row < e["first_row"] + e["n_rows"])
-    source = Source(entry["path"], entry["size"], entry["mtime_ns"])
-    parser = TextParser(pack.manifest.text.columns, pack.manifest.columns, options)
+    sources = [Source(e["path"], e["size"], e["version"], e["copy"]) for e in pack.manifest.sources]
+    reader = open_table(sources, pack.options)
+    parser = reader.parser(pack.manifest.types())
+    which, entry = next(
+        (i, e) for i, e in enumerate(pack.manifest.sources) if e["first_row"] <= row < e["first_row"] + e["n_rows"]
+    )
     left = row - entry["first_row"]
-    for chunk in data_chunks(source, options):
+    for chunk in reader.chunks(sources[which]):
         n_rows = parser.parse(chunk, pack.manifest.n_rejected).n_rows
         if left < n_rows:
-            return f"{source.shown}, line {parser.line_of(chunk, left)}"
+            return f"{sources[which].shown}, {reader.unit} {parser.line_of(chunk, left)}"
         left -= n_rows
-    return source.shown
+    return sources[which].shown

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
+import pyarrow as pa
 
+from drivers.packing.kinds import HASH, INTEGER, TEXT
 from jobs.errors import ScanError
 from jobs.records import Record, array_field
 from jobs.text import TextFormat
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass
 class Manifest(Record):
-    """Columns, counts and first moments of a packed table; arrays have one entry a column.
+    """Columns, counts and first moments of a packed table; arrays have one entry a column, NaN for one of text.
 
-    `text` says how the files are read; `sources` hold path, size, mtime_ns, first_row and n_rows of each file;
-    `fingerprint` is a checksum of all blocks.
+    kinds: of each column, see drivers.packing.kinds; schema: the Arrow types they were read as; text: how tasks read the
+    files themselves, None where they cannot; unit: what messages count rows by, "line" or "row"; notes: what was found and
+    not given; left_out: columns that are not here, and why; sources: path, size, version, copy, first_row and n_rows of
+    each file; fingerprint: a checksum of all blocks and dictionaries.
     """
 
     format_version: int
     columns: list[str]
-    text: TextFormat
+    kinds: list[str]
+    schema: str
+    text: Optional[TextFormat]  # noqa: UP045  (a record looks at its fields by this name)
+    unit: str
+    notes: list[str]
+    left_out: dict[str, str]
     n_rows: int
     n_rejected: int
     n_blocks: int
@@ -35,22 +46,50 @@ class Manifest(Record):
     minima: np.ndarray = array_field("<f8", 1)
     maxima: np.ndarray = array_field("<f8", 1)
     n_missing: np.ndarray = array_field("<i8", 1)
+    n_texts: np.ndarray = array_field("<i8", 1)  # in a column's dictionary; 0 for one of numbers
 
     def index(self, name: str) -> int:
         """The place of a column.
 
-        :raises ScanError: an unknown column, with the closest name there is
+        :raises ScanError: an unknown column, with the closest name there is, or why it was left out
         """
-        return find_column(self.columns, name)
+        if name in self.left_out:
+            raise ScanError(f"the column {name!r} {self.left_out[name]}")
+        return find_column(self.columns, name, self.notes)
+
+    def kind(self, name: str) -> str:
+        """The kind of a column."""
+        return self.kinds[self.index(name)]
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a column holds numbers to calculate with, not texts or identities."""
+        return self.kind(name) not in (TEXT, HASH, INTEGER)
 
     def mean(self, name: str) -> float:
         """The mean of a column's present cells; 0 where there are none."""
         value = float(self.means[self.index(name)])
         return value if np.isfinite(value) else 0.0
 
+    def types(self) -> dict[str, pa.DataType]:
+        """The Arrow type that each column was read as."""
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.schema)))
+        return {field.name: field.type for field in schema}
 
-def find_column(columns: list[str], name: str) -> int:
-    """The place of a column among others.
+
+def schema_text(types: dict[str, pa.DataType]) -> str:
+    """What `Manifest.types` reads back."""
+    return base64.b64encode(pa.schema(list(types.items())).serialize().to_pybytes()).decode("ascii")
+
+
+@dataclass
+class Dictionaries(Record):
+    """The texts of each column of text, by code."""
+
+    texts: dict[str, list[str]]
+
+
+def find_column(columns: list[str], name: str, notes: list[str] | None = None) -> int:
+    """The place of a column among others; `notes` are added to the message where they tell how the names were found.
 
     :raises ScanError: an unknown column, with the closest name there is
     """
@@ -59,4 +98,5 @@ def find_column(columns: list[str], name: str) -> int:
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
     shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
-    raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}")
+    why = "".join(f"\n  {note}" for note in notes or [])
+    raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}{why}")

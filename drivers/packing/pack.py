@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TextIO
+from dataclasses import dataclass
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
 
-from drivers.packing.chunks import Chunk, chunks, count_lines, record_ends
-from drivers.packing.manifest import FORMAT_VERSION, Manifest, find_column
-from drivers.packing.sources import Source
-from drivers.packing.text import Parsed, Reject, TextOptions, TextParser, first_record, read_header
+from drivers.packing.formats import Parser, Reader
+from drivers.packing.formats.chunk_parser import Parsed, Reject, Types
+from drivers.packing.kinds import (
+    DATE,
+    EXACT,
+    HASH,
+    INTEGER,
+    MOST_TEXTS,
+    NUMBER,
+    TEXT,
+    Column,
+    Dictionary,
+    Texts,
+    hashes,
+    is_finite,
+    kind_of,
+)
+from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest, find_column, schema_text
+from drivers.packing.stores.source import Source
 from jobs.blocks import Block, reference_line
-from jobs.design import Design
+from jobs.design import Design, missing_cells
 from jobs.errors import ScanError
 from jobs.kernels.sample import SampleQuery, SampleStatistics
-from jobs.text import TextFormat
+from jobs.records import Record
 
 BLOCK_BYTES = 1 << 20
 SAMPLE_ROWS = 10_000
 CHUNKS_AHEAD = 2
 BLOCKS, INDEX, SAMPLE, MANIFEST, REJECTS = "blocks.bin", "index.txt", "sample.record", "manifest.record", "rejects.csv"
+DICTIONARIES = "dictionaries.record"
 
 Progress = Callable[[int], None]  # told the bytes of each chunk as it is packed
 
@@ -36,30 +54,61 @@ def rows_per_block(n_columns: int) -> int:
     return max(BLOCK_BYTES // (8 * n_columns), 8 * n_columns)
 
 
+class Retype(Exception):
+    """A column turned out to be of another type than its first rows said; None: not to be packed at all."""
+
+    def __init__(self, name: str, arrow: pa.DataType | None) -> None:
+        super().__init__(name)
+        self.name, self.arrow = name, arrow
+
+
+@dataclass(frozen=True)
+class PackContents:
+    """What a pack is to hold.
+
+    chosen: the columns, all when None; hashed: columns whose text only tells rows apart, so that their hashes will do where
+    there are too many; max_bad_rows: how
+    many bad records may be set aside; sample_rows: how many rows are sampled; first_chunk: no more than that, for a look.
+    """
+
+    chosen: tuple[str, ...] | None = None
+    hashed: tuple[str, ...] = ()
+    max_bad_rows: int = 0
+    sample_rows: int = SAMPLE_ROWS
+    first_chunk: bool = False
+
+
 class BlockWriter:
     """Takes columns of any length and writes blocks of equal length, with an index line for each."""
 
-    def __init__(self, folder: str, names: list[str], sample_rows: int) -> None:
-        self.names = names
-        self.block_rows = rows_per_block(len(names))
+    def __init__(self, folder: str, kinds: dict[str, str], sample_rows: int) -> None:
+        self.names, self.kinds = list(kinds), list(kinds.values())
+        n = len(self.names)
+        self.block_rows = rows_per_block(n)
         self.n_rows = self.n_blocks = self.offset = self.fingerprint = 0
         self.blocks = open(os.path.join(folder, BLOCKS), "wb", buffering=0)  # noqa: SIM115
         self.index = open(os.path.join(folder, INDEX), "wb")  # noqa: SIM115
-        self.sums, self.n_missing = np.zeros(len(names)), np.zeros(len(names), np.int64)
-        self.minima, self.maxima = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-        self.sample_query = SampleQuery(sample_rows, len(names))
+        self.sums, self.n_missing = np.zeros(n), np.zeros(n, np.int64)
+        self.minima, self.maxima = np.full(n, np.inf), np.full(n, -np.inf)
+        self.whole = np.array([kind == NUMBER for kind in self.kinds])  # only whole numbers so far
+        self.dictionaries = {name: Dictionary() for name, kind in kinds.items() if kind == TEXT}
+        self.sample_query = SampleQuery(sample_rows, n)
         self.sample = SampleStatistics.zero(self.sample_query)
-        self._design = Design(names, missing="keep")
+        self._design = Design(self.names, missing="keep")
         self._pending: list[list[np.ndarray]] = []
         self._n_pending = 0
 
-    def append(self, columns: list[np.ndarray]) -> None:
-        """Takes rows in: one array a column."""
-        start, n_rows = 0, len(columns[0])
+    def append(self, columns: list[Column]) -> None:
+        """Takes rows in: one column for each name.
+
+        :raises Retype: a column that is not what it seemed
+        """
+        arrays = [self._encode(name, values) for name, values in zip(self.names, columns)]
+        start, n_rows = 0, len(arrays[0])
         self.n_rows += n_rows
         while start < n_rows:
             stop = min(n_rows, start + self.block_rows - self._n_pending)
-            self._pending.append([values[start:stop] for values in columns])
+            self._pending.append([values[start:stop] for values in arrays])
             self._n_pending += stop - start
             start = stop
             if self._n_pending == self.block_rows:
@@ -72,15 +121,31 @@ class BlockWriter:
         for f in (self.blocks, self.index):
             f.flush()
             os.fsync(f.fileno())
-            f.close()
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self.blocks.close()
+        self.index.close()
+
+    def _encode(self, name: str, values: Column) -> np.ndarray:
+        if not isinstance(values, Texts):
+            return values
+        if name not in self.dictionaries:
+            return hashes(values)
+        dictionary = self.dictionaries[name]
+        codes = dictionary.encode(values)
+        if len(dictionary.codes) > MOST_TEXTS:
+            raise Retype(name, None)
+        return codes
 
     def _write_block(self) -> None:
         columns = [np.concatenate(pieces) for pieces in zip(*self._pending)]
+        self._look(columns)
         block = Block(0, self.n_blocks, self._n_pending, dict(zip(self.names, columns)))
         data = block.to_bytes()
         self.blocks.write(data)
         self.index.write(reference_line(0, self.n_blocks, block.n_rows, self.offset, len(data)) + b"\n")
-        self._look(columns)
         self.sample.add(self._design.apply(block), self.sample_query)
         self.fingerprint = zlib.crc32(data[:16], self.fingerprint)  # holds the checksum of the checksums
         self.offset += len(data)
@@ -88,17 +153,25 @@ class BlockWriter:
         self._pending, self._n_pending = [], 0
 
     def _look(self, columns: list[np.ndarray]) -> None:
-        """Sums, extremes and missing cells of a block's columns."""
+        """Sums, extremes and missing cells of a block's columns.
+
+        :raises Retype: whole numbers too large for float64 in a column that has nothing but whole numbers so far
+        """
         for j, values in enumerate(columns):
-            total = values.sum()
-            if np.isnan(total):
-                values = values[~np.isnan(values)]
+            absent = missing_cells(values)
+            if absent is not None:
+                values = values[~absent]
                 self.n_missing[j] += self._n_pending - len(values)
-                total = values.sum()
-            self.sums[j] += total
-            if len(values):
-                self.minima[j] = min(self.minima[j], values.min())
-                self.maxima[j] = max(self.maxima[j], values.max())
+            if self.kinds[j] in (TEXT, HASH) or not len(values):
+                continue
+            low, high = float(values.min()), float(values.max())
+            if self.whole[j]:
+                self.whole[j] = bool((np.floor(values) == values).all())
+                if self.whole[j] and max(-low, high) >= EXACT:
+                    raise Retype(self.names[j], pa.int64())
+            self.sums[j] += float(values.sum(dtype=float))
+            self.minima[j] = min(self.minima[j], low)
+            self.maxima[j] = max(self.maxima[j], high)
 
 
 class Rejects:
@@ -127,7 +200,7 @@ class Rejects:
                 raise ScanError(f"{shown}\n  {hint}")
             if self._file is None:
                 self._file = open(self.path, "w", newline="", encoding="utf-8")  # noqa: SIM115
-                csv.writer(self._file).writerow(["file", "line", "column", "value", "reason"])
+                csv.writer(self._file).writerow(["file", record.unit, "column", "value", "reason"])
             csv.writer(self._file).writerow([record.path, record.line, record.column, record.value, record.reason])
 
     def finish(self) -> None:
@@ -135,77 +208,142 @@ class Rejects:
             self._file.close()
 
 
-def file_columns(sources: list[Source], options: TextOptions) -> list[str]:
-    """The columns of all files, which must agree.
-
-    :raises ScanError: a file with another header than the first
-    """
-    if options.columns is not None:
-        return list(options.columns)
-    names = read_header(sources[0], options)
-    for source in sources[1:]:
-        others = read_header(source, options)
-        if others != names:
-            raise ScanError(
-                f"{source.shown} has the columns {', '.join(others)}, but {sources[0].shown} has {', '.join(names)}"
-            )
-    return names
-
-
 def write_pack(
-    sources: list[Source],
-    options: TextOptions,
-    chosen: list[str] | None,
-    max_bad_rows: int,
-    sample_rows: int,
+    reader: Reader,
+    sources: Sequence[Source],
+    contents: PackContents,
     folder: str,
     progress: Progress = lambda n_bytes: None,
 ) -> Manifest:
-    """Packs the chosen columns (all when None) of all sources, in order and as one stream, into a folder.
+    """Packs the wanted columns of all sources, in order and as one stream, into a folder.
+
+    A column that is not what its first rows said makes the packing begin again; so it is at most twice a column.
 
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
-    names = file_columns(sources, options)
-    header = first_record(sources[0]) if options.columns is None else ""
-    kept = names if chosen is None else [names[find_column(names, name)] for name in chosen]
+    wanted = list(reader.names if contents.chosen is None else contents.chosen)
+    for name in wanted:
+        find_column(reader.names, name, reader.notes)
     # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
     pa.set_cpu_count(os.cpu_count() or 1)
-    parser = TextParser(names, kept, options)
-    writer = BlockWriter(folder, kept, sample_rows)
-    rejects = Rejects(folder, max_bad_rows)
-    entries = []
+    types: Types = {}
+    left_out: dict[str, str] = {}
+    for name, arrow in reader.look(wanted).items():
+        if arrow is None:
+            left_out[name] = "holds lists or records, which are no cells of a table"
+        else:
+            types[name] = arrow
+    settled: set[str] = set()  # columns that are numbers, however large
+    as_hashes: set[str] = set()
+    while True:
+        if contents.chosen is not None and left_out:
+            name, why = next(iter(left_out.items()))
+            raise ScanError(f"the column {name!r} {why}")
+        if not types:
+            raise ScanError(f"{sources[0].shown} has no column that can be packed")
+        try:
+            return _write(reader, sources, types, left_out, contents, settled, as_hashes, folder, progress)
+        except Retype as change:
+            if change.name in contents.hashed and change.arrow is None:
+                as_hashes.add(change.name)
+            elif change.arrow is None:
+                del types[change.name]
+                left_out[change.name] = f"has more than {MOST_TEXTS:,} different texts"
+            else:
+                types[change.name] = change.arrow
+                if change.arrow == pa.float64():
+                    settled.add(change.name)
+
+
+def _write(
+    reader: Reader,
+    sources: Sequence[Source],
+    types: Types,
+    left_out: dict[str, str],
+    contents: PackContents,
+    settled: set[str],
+    as_hashes: set[str],
+    folder: str,
+    progress: Progress,
+) -> Manifest:
+    parser = reader.parser(types)
+    kinds = {name: HASH if name in as_hashes else kind_of(arrow) for name, arrow in types.items()}
+    rejects = Rejects(folder, contents.max_bad_rows)
+    entries: list[dict[str, Any]] = []
+    writer = None
     try:
+        writer = BlockWriter(folder, kinds, contents.sample_rows)
+        writer.whole[[j for j, name in enumerate(types) if name in settled]] = False
         for source in sources:
             first_row = writer.n_rows
-            for parsed, n_bytes in parse_ahead(parser, data_chunks(source, options), max_bad_rows):
+            for parsed, n_bytes in parse_ahead(parser, reader.chunks(source), contents.max_bad_rows):
+                _reconsider(parsed.bad, types)
                 rejects.add(parsed.bad)
                 writer.append(parsed.columns)
                 progress(n_bytes)
+                if contents.first_chunk:
+                    break
             entries.append({**vars(source), "first_row": first_row, "n_rows": writer.n_rows - first_row})
+            if contents.first_chunk and writer.n_rows:
+                break
         writer.finish()
+        if writer.n_rows == 0:
+            raise ScanError(f"{sources[0].shown} holds no rows" + (" that can be used" if rejects.n else " of data"))
+        return _finish(reader, writer, types, left_out, rejects.n, entries, folder)
     except OSError as error:
         raise ScanError(f"the pack cannot be written to {folder}: {error.strerror}") from None
     finally:
         rejects.finish()
-    if writer.n_rows == 0:
-        raise ScanError(f"{sources[0].shown} holds no rows" + (" that can be used" if rejects.n else " of data"))
+        if writer is not None:
+            writer.close()
+
+
+def _reconsider(bad: list[Reject], types: Types) -> None:
+    """:raises Retype: a number that is not whole in a column read as whole numbers"""
+    for record in bad:
+        if types.get(record.column) == pa.int64() and is_finite(record.value):
+            raise Retype(record.column, pa.float64())
+
+
+def _finish(
+    reader: Reader,
+    writer: BlockWriter,
+    types: Types,
+    left_out: dict[str, str],
+    n_rejected: int,
+    entries: list[dict[str, Any]],
+    folder: str,
+) -> Manifest:
+    """Writes the records that lie beside the blocks; the manifest comes last."""
+    texts = {name: list(dictionary.codes) for name, dictionary in writer.dictionaries.items()}
+    fingerprint = f"{writer.offset:x}-{writer.fingerprint:08x}"
+    if texts:
+        fingerprint += f"-{zlib.crc32(json.dumps(texts).encode()):08x}"
     counts = writer.n_rows - writer.n_missing
+    moments = np.array([kind in (NUMBER, INTEGER, DATE) for kind in writer.kinds]) & (counts > 0)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        columns=kept,
-        text=TextFormat(names, options.delimiter, header, list(options.missing_tokens)),
+        columns=writer.names,
+        kinds=writer.kinds,
+        schema=schema_text(types),
+        text=reader.text,
+        unit=reader.unit,
+        notes=list(reader.notes),
+        left_out=left_out,
         n_rows=writer.n_rows,
-        n_rejected=rejects.n,
+        n_rejected=n_rejected,
         n_blocks=writer.n_blocks,
         block_rows=writer.block_rows,
-        fingerprint=f"{writer.offset:x}-{writer.fingerprint:08x}",
+        fingerprint=fingerprint,
         sources=entries,
-        means=np.divide(writer.sums, counts, out=np.full(len(kept), np.nan), where=counts > 0),
-        minima=writer.minima,
-        maxima=writer.maxima,
+        means=np.divide(writer.sums, counts, out=np.full(len(types), np.nan), where=moments),
+        minima=np.where(moments, writer.minima, np.nan),
+        maxima=np.where(moments, writer.maxima, np.nan),
         n_missing=writer.n_missing,
+        n_texts=np.array([len(texts.get(name, ())) for name in writer.names], dtype=np.int64),
     )
-    for name, record in ((SAMPLE, writer.sample), (MANIFEST, manifest)):
+    records: list[tuple[str, Record]] = [(SAMPLE, writer.sample), (DICTIONARIES, Dictionaries(texts)), (MANIFEST, manifest)]
+    for name, record in records:
         with open(os.path.join(folder, name), "w", encoding="ascii") as f:
             f.write(record.to_line() + "\n")
             f.flush()
@@ -213,25 +351,13 @@ def write_pack(
     return manifest
 
 
-def data_chunks(source: Source, options: TextOptions) -> Iterator[Chunk]:
-    """The chunks of a file without its header record."""
-    header = options.columns is None
-    for chunk in chunks(source):
-        if header:
-            ends = record_ends(chunk.data)
-            end = int(ends[0]) if len(ends) else len(chunk.data)
-            chunk = Chunk(chunk.source, chunk.line + count_lines(chunk.data[:end]), chunk.data[end:])
-            header = False
-        yield chunk
-
-
-def parse_ahead(parser: TextParser, stream: Iterator[Chunk], max_bad_rows: int) -> Iterator[tuple[Parsed, int]]:
+def parse_ahead(parser: Parser, stream: Iterator[Any], max_bad_rows: int) -> Iterator[tuple[Parsed, int]]:
     """Parses the chunks, the next ones while a caller works on one; gives them in order, each with its bytes."""
     with ThreadPoolExecutor(max_workers=CHUNKS_AHEAD) as pool:
         waiting: deque[tuple[Future[Parsed], int]] = deque()
         try:
             for chunk in stream:
-                waiting.append((pool.submit(parser.parse, chunk, max_bad_rows), len(chunk.data)))
+                waiting.append((pool.submit(parser.parse, chunk, max_bad_rows), chunk.n_bytes))
                 if len(waiting) > CHUNKS_AHEAD:
                     future, n_bytes = waiting.popleft()
                     yield future.result(), n_bytes

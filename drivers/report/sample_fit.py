@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 
 
@@ -61,12 +62,10 @@ class SampleFit:
 
 def take_sample(pack: Pack, model: dict[str, Any]) -> Sample:
     """The rows that packing drew, in the roles of the model."""
-    rows, manifest = pack.sample().rows, pack.manifest
-    X = rows[:, [manifest.index(name) for name in model["features"]]]
-    y = rows[:, manifest.index(model["target"])]
-    w = rows[:, manifest.index(model["weight"])] if model["weight"] else np.ones(len(rows))
-    counts = ~(np.isnan(X).any(axis=1) | np.isnan(y) | np.isnan(w)) & (w > 0)
-    return Sample(X[counts], y[counts], w[counts], len(rows), manifest.n_rows)
+    rows = sample_rows(pack, model)
+    assert rows.y is not None
+    counts = rows.w > 0
+    return Sample(rows.X[counts], rows.y[counts], rows.w[counts], rows.counts.read, pack.manifest.n_rows)
 
 
 def fit_sample(sample: Sample) -> SampleFit | None:

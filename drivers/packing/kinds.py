@@ -1,0 +1,156 @@
+"""The kinds of a packed column, and how Arrow's columns become arrays of each.
+
+kind      what it holds                                        in a block                       a missing cell
+number    numbers, or true and false as 1 and 0                float64                          NaN
+integer   whole numbers, some beyond 2**53, so exact           int64                            -2**63
+date      days since 1970-01-01 00:00                          float64                          NaN
+text      any text: codes into the column's dictionary         int32, by first appearance       -1
+hash      a text identity: the first 64 bits of its BLAKE2b    int64                            -2**63
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.design import MISSING_CODE, MISSING_INTEGER, missing_cells
+
+NUMBER, INTEGER, DATE, TEXT, HASH = "number", "integer", "date", "text", "hash"
+EXACT = 2.0**53  # beyond it float64 no longer holds each whole number
+TEXT_TYPE = pa.dictionary(pa.int32(), pa.string())
+WRITTEN = {NUMBER: pa.float64(), INTEGER: pa.int64(), DATE: pa.string(), TEXT: pa.string(), HASH: pa.int64()}
+# More texts than these are no categories: their dictionary would outgrow the driver's memory.
+MOST_TEXTS = 1 << 20
+_LOOKED_AT = 2000  # cells of a column that decide whether it is one of numbers
+_MICROSECONDS_A_DAY = 86_400_000_000
+_NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)\s*\Z", re.IGNORECASE | re.ASCII)
+
+
+@dataclass
+class Texts:
+    """A column of text: codes (n,) int32 into `values`, -1 where the cell is missing."""
+
+    codes: np.ndarray
+    values: list[str]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+Column = np.ndarray | Texts
+
+
+def kind_of(arrow: pa.DataType) -> str:
+    """The kind that a column of this type is packed as."""
+    if arrow == TEXT_TYPE:
+        return TEXT
+    if pa.types.is_timestamp(arrow):
+        return DATE
+    return INTEGER if arrow == pa.int64() else NUMBER
+
+
+def settle(column: pa.ChunkedArray, take_as_text: bool = False) -> pa.DataType | None:
+    """The type to read a column as, from what Arrow took its first cells for; None for what is no cell (a list, a record).
+
+    Where at least half of the cells of a text column are numbers it is one of numbers with some bad cells in it.
+    """
+    arrow = column.type
+    if pa.types.is_dictionary(arrow):
+        arrow = arrow.value_type
+    if pa.types.is_nested(arrow):
+        return None
+    if take_as_text:
+        return TEXT_TYPE
+    if pa.types.is_boolean(arrow) or pa.types.is_null(arrow):
+        return pa.float64() if pa.types.is_null(arrow) else arrow
+    if pa.types.is_integer(arrow):
+        extremes = pc.min_max(column)
+        beyond = any(abs(end.as_py() or 0) > EXACT for end in (extremes["min"], extremes["max"]))
+        return pa.int64() if beyond else pa.float64()
+    if pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
+        return pa.float64()
+    if pa.types.is_date(arrow):
+        return pa.timestamp("us")
+    if pa.types.is_timestamp(arrow):
+        return pa.timestamp("ns" if arrow.unit == "ns" else "us", arrow.tz)
+    return pa.float64() if _mostly_numbers(column) else TEXT_TYPE
+
+
+def _mostly_numbers(column: pa.ChunkedArray) -> bool:
+    present = column.drop_null()
+    step = max(1, len(present) // _LOOKED_AT)
+    cells = [str(cell) for cell in present.take(pa.array(np.arange(0, len(present), step))).to_pylist()]
+    cells = [cell for cell in cells if not is_nan(cell)]
+    return 2 * sum(map(is_number, cells)) >= len(cells)
+
+
+def to_arrays(column: pa.ChunkedArray, arrow: pa.DataType) -> Column:
+    """A column read as `arrow`, as its block will hold it, texts still with their own dictionary."""
+    if arrow == TEXT_TYPE:
+        whole = column.unify_dictionaries().combine_chunks()
+        if isinstance(whole, pa.ChunkedArray):
+            whole = whole.chunk(0) if whole.num_chunks else pa.array([], TEXT_TYPE)
+        codes = whole.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False)
+        return Texts(codes.astype(np.int32, copy=False), whole.dictionary.to_pylist())
+    if pa.types.is_timestamp(arrow):
+        microseconds = pc.cast(pc.cast(column, pa.timestamp("us", arrow.tz), safe=False), pa.int64())
+        return microseconds.to_numpy() / _MICROSECONDS_A_DAY
+    if arrow == pa.int64():
+        return column.fill_null(MISSING_INTEGER).to_numpy() if column.null_count else column.to_numpy()
+    if pa.types.is_boolean(arrow):
+        return pc.cast(pc.cast(column, pa.uint8()), pa.float64()).to_numpy()
+    return column.to_numpy()
+
+
+def hashes(texts: Texts) -> np.ndarray:
+    """A text identity's hash for each row, the missing code where there is none; shape (n,), int64."""
+    digests = [hashlib.blake2b(value.encode(), digest_size=8).digest() for value in texts.values]
+    found = [int.from_bytes(digest, "little", signed=True) for digest in digests]
+    return np.array([*found, MISSING_INTEGER], dtype=np.int64)[texts.codes]
+
+
+def to_arrow(values: np.ndarray, kind: str, texts: list[str] | None = None) -> pa.Array:
+    """Values of a packed column as people write them: texts for codes, dates for days, nothing for what is missing."""
+    absent = missing_cells(values)
+    if kind == TEXT:
+        codes = pa.array(values, pa.int32(), mask=values < 0)
+        return pa.DictionaryArray.from_arrays(codes, pa.array(texts, pa.string())).cast(pa.string())
+    if kind == DATE:
+        days = np.where(np.isnan(values), 0.0, values)
+        moments = pa.array(np.round(days * _MICROSECONDS_A_DAY).astype(np.int64), mask=absent).cast(pa.timestamp("us"))
+        return moments.cast(pa.date32()).cast(pa.string()) if (days == np.floor(days)).all() else moments.cast(pa.string())
+    return pa.array(values, WRITTEN[kind], mask=absent)
+
+
+class Dictionary:
+    """The texts of a column in order of first appearance."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+
+    def encode(self, texts: Texts) -> np.ndarray:
+        """The column's codes, new texts taken in; shape (n,), int32."""
+        codes = self.codes
+        table = [codes.setdefault(value, len(codes)) for value in texts.values]
+        return np.array([*table, MISSING_CODE], dtype=np.int32)[texts.codes]
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is written as a number, NaN and infinities included."""
+    return _NUMBER.match(cell) is not None
+
+
+def is_nan(cell: str) -> bool:
+    """Whether a cell is written as a number that is none."""
+    return is_number(cell) and math.isnan(float(cell))
+
+
+def is_finite(cell: str) -> bool:
+    """Whether a cell is written as a finite number."""
+    return is_number(cell) and math.isfinite(float(cell))

@@ -1,0 +1,53 @@
+"""Files on this machine: a path, a directory, or a pattern."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import BinaryIO
+
+from drivers.packing.stores.source import Source
+from jobs.errors import ScanError
+
+
+def find(name: str) -> list[Source]:
+    """The files behind a path, a directory or a pattern.
+
+    In a directory, names that begin with "." or "_" are left out, as Hadoop does.
+
+    :raises ScanError: when there is none, or one that cannot be read
+    """
+    if os.path.isdir(name):
+        inside = sorted(entry.path for entry in os.scandir(name) if entry.is_file() and entry.name[0] not in "._")
+        if not inside:
+            raise ScanError(f"the directory {name} holds no files")
+        return [_source(path) for path in inside]
+    if os.path.lexists(name):
+        return [_source(name)]
+    found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+    if not found:
+        raise ScanError(f"no such file: {name}" if not glob.has_magic(name) else f"no file matches {name}")
+    return [_source(path) for path in found]
+
+
+def _source(path: str) -> Source:
+    try:
+        status = os.stat(path)
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise ScanError(f"{path} cannot be read: {error.strerror}") from None
+    if status.st_size == 0 and os.path.isfile(path):
+        raise ScanError(f"{path} is empty")
+    return Source(os.path.abspath(path), status.st_size, str(status.st_mtime_ns))
+
+
+def open_stream(source: Source) -> BinaryIO:
+    """The bytes of a file, from its beginning."""
+    return open(source.path, "rb", buffering=0)
+
+
+def version(source: Source) -> str:
+    """The word for the file's content now; size and time of change."""
+    status = os.stat(source.path)
+    return str(status.st_mtime_ns) if status.st_size == source.size else "other size"

@@ -1,0 +1,67 @@
+"""Standard input, copied once: messages about a cell and a resumed run need to read it again, and a pipe gives it once.
+
+The copy is private, named by its content (so the same bytes find their pack again), and removed when the run has ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from typing import BinaryIO
+
+from drivers.packing.stores.source import Source
+from jobs.errors import ScanError
+
+PIECE = 1 << 20
+# A copy this old belongs to a run that nobody has gone on with.
+FORGOTTEN_AFTER = 7 * 86400
+folder: str | None = None  # where the copy goes; a driver sets it to its cache
+
+
+def find(name: str) -> list[Source]:
+    """The one source that standard input is.
+
+    :raises ScanError: an empty standard input, a full disk
+    """
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ScanError("- reads standard input, but nothing is piped into it")
+    if folder:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        _forget_old_copies(folder)
+    digest, size = hashlib.sha256(), 0
+    handle, path = tempfile.mkstemp(prefix="scanlearn-stdin-", dir=folder)
+    try:
+        with open(handle, "wb") as copy:
+            while piece := sys.stdin.buffer.read(PIECE):
+                copy.write(piece)
+                digest.update(piece)
+                size += len(piece)
+    except OSError as error:
+        os.remove(path)
+        raise ScanError(f"standard input cannot be copied to {os.path.dirname(path)}: {error.strerror}") from None
+    except BaseException:
+        os.remove(path)
+        raise
+    if size == 0:
+        os.remove(path)
+        raise ScanError("standard input is empty")
+    return [Source(name, size, digest.hexdigest(), path)]
+
+
+def _forget_old_copies(folder: str) -> None:
+    for entry in os.scandir(folder):
+        if time.time() - entry.stat().st_mtime > FORGOTTEN_AFTER:
+            os.remove(entry.path)
+
+
+def open_stream(source: Source) -> BinaryIO:
+    """The bytes of the copy."""
+    return open(source.copy, "rb", buffering=0)
+
+
+def version(source: Source) -> str:
+    """As it was: nobody writes to the copy."""
+    return source.version
