@@ -23,8 +23,9 @@ from typing import Any
 
 from drivers.app import OK, Workspace, run_program
 from drivers.findings import print_findings
+from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser
-from drivers.packing.cache import default_cache_dir
+from drivers.packing.cache import Pack, default_cache_dir
 from drivers.roles import contents_for
 from drivers.runners import Switches
 from jobs.design import Design
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.inputs:
         options.inputs = [demonstration_table(options.cache_dir, lambda text: print(text, file=sys.stderr))]
         options.columns = ["y", "x", "w"]
+    if wants_foresight(options):
+        return look_ahead(options, contents_for(options), foresee)
     workspace = Workspace(options, "check", contents_for(options))
     findings = examine(workspace)
     if options.json:
@@ -61,6 +64,11 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     leave(workspace)
     return OK
+
+
+def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
+    """The passes of a check."""
+    return Foresight(Design(pack.manifest.columns, missing=options.missing), [Phase("count", N_PASSES, N_PASSES)])
 
 
 def examine(workspace: Workspace) -> dict[str, Any]:

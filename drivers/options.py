@@ -88,7 +88,8 @@ def build_parser(job: type, description: str | None) -> Parser:
     run.add_argument(
         "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html and its pictures"
     )
-    run.add_argument("--json", action="store_true", help="print the model as JSON instead of a table")
+    add_foresight_options(run)
+    run.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     run.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result")
     run.add_argument("--debug", action="store_true", help="show the traceback of an error")
     _add_mrjob_switches(parser, job)
@@ -116,6 +117,12 @@ def add_input_options(parser: argparse.ArgumentParser, nargs: str) -> Any:
         "--max-bad-rows", type=natural, default=0, metavar="N", help="up to N unreadable rows go to rejects.csv"
     )
     return data
+
+
+def add_foresight_options(group: Any) -> None:
+    """--plan and --dry-run."""
+    group.add_argument("--plan", action="store_true", help="print the passes, bytes and memory it would take, and end")
+    group.add_argument("--dry-run", action="store_true", help="check the options and the first rows, and end")
 
 
 def _add_mrjob_switches(parser: argparse.ArgumentParser, job: type) -> None:

@@ -18,13 +18,15 @@ import pyarrow as pa
 from drivers.app import OK, input_options, run_program
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
+from drivers.foresight import Foresight, look_ahead, wants_foresight
 from drivers.model import load_model, predict
-from drivers.options import add_input_options, names
+from drivers.options import add_foresight_options, add_input_options, names
+from drivers.packing.cache import Pack
 from drivers.packing.formats import open_table
 from drivers.packing.formats.chunk_parser import Types
 from drivers.packing.kinds import TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to_arrow
 from drivers.packing.manifest import find_column
-from drivers.packing.pack import Rejects, parse_ahead
+from drivers.packing.pack import PackContents, Rejects, parse_ahead
 from drivers.packing.sources import find_sources
 from jobs.blocks import Block
 from jobs.design import Design
@@ -39,13 +41,18 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--out", required=True, metavar="FILE", help="a row for each input row, in order; bad rows go to FILE.rejects"
     )
     parser.add_argument("--keep", type=names, default=[], metavar="NAMES", help="columns to copy beside")
+    add_foresight_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON instead of a table")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(resume=None, runner=None)
+    parser.set_defaults(resume=None, runner=None, cache_dir=None)
     return parser
 
 
 def run(options: argparse.Namespace) -> int:
     model = load_model(options.model)
+    if wants_foresight(options):
+        contents = PackContents(tuple(dict.fromkeys([*options.keep, *design_of(model, {}).features])))
+        return look_ahead(options, contents, lambda options, pack: foresee(model, pack))
     sources = find_sources(options.inputs)
     reader = open_table(sources, input_options(options))
     design = design_of(model, {})
@@ -86,6 +93,13 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return OK
+
+
+def foresee(model: dict[str, Any], pack: Pack) -> Foresight:
+    """No pass by a job: the rows stream through this program once."""
+    design = design_of(model, pack.texts)
+    design.target = design.weight = None
+    return Foresight(design, [])
 
 
 def _types(found: Types, design: Design) -> Types:

@@ -63,8 +63,9 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     _check_missing(design, pack)
     _check_weights(design, pack)
     remarks += _code_texts(design, pack)
-    _check_enough_rows(design, pack)
-    _check_constant(design, pack)
+    if not pack.is_partial:
+        _check_enough_rows(design, pack)
+        _check_constant(design, pack)
     return design, remarks
 
 
@@ -132,7 +133,7 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
 def _check_missing(design: Design, pack: Pack) -> None:
     for name in design.columns():
         n_missing = int(pack.manifest.n_missing[pack.manifest.index(name)])
-        if n_missing == pack.manifest.n_rows:
+        if n_missing == pack.manifest.n_rows and not pack.is_partial:
             raise ScanError(f"column {name!r} has no value in any row; leave it out with --exclude {name}")
         if n_missing and design.missing == "error":
             found = first_row_where(pack, name, _absent)
@@ -162,7 +163,7 @@ def _check_weights(design: Design, pack: Pack) -> None:
         assert found is not None
         place = place_of_row(pack, found[0])
         raise ScanError(f"{place}, column {name!r}: the weight {found[1]:g} is negative; weights are 0 or more")
-    if manifest.maxima[j] == 0:
+    if manifest.maxima[j] == 0 and not pack.is_partial:
         raise ScanError(f"all weights in column {name!r} are zero")
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from drivers.app import OK, UsageError, Workspace, run_program
 from drivers.csv_output import TableWriter
 from drivers.designs import id_hashes
+from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser, natural, positive
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow
@@ -40,11 +41,11 @@ def make_parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     if options.fraction is not None and options.fraction > 1:
         raise UsageError("--fraction is at most 1")
+    if wants_foresight(options):
+        return look_ahead(options, contents_for(options), foresee)
     workspace = Workspace(options, "sample", contents_for(options))
     manifest = workspace.pack.manifest
-    design = Design(manifest.columns, id=options.id, missing="keep")
-    if options.id is not None and manifest.kind(options.id) == TEXT:
-        design.levels[options.id] = id_hashes(workspace.pack.texts[options.id])
+    design = whole_rows(options, workspace.pack)
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
     sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = as_table(sample, workspace.pack)
@@ -53,6 +54,20 @@ def run(options: argparse.Namespace) -> int:
         out.write(rows)
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
+
+
+def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
+    """The design of the run and its one pass."""
+    n_bytes = 8 * (options.rows or 0) * (len(pack.manifest.columns) + 4)
+    return Foresight(whole_rows(options, pack), [Phase("sample", 1, 1)], statistics_bytes=n_bytes)
+
+
+def whole_rows(options: argparse.Namespace, pack: Pack) -> Design:
+    """All columns, with their missing cells."""
+    design = Design(pack.manifest.columns, id=options.id, missing="keep")
+    if options.id is not None and pack.manifest.kind(options.id) == TEXT:
+        design.levels[options.id] = id_hashes(pack.texts[options.id])
+    return design
 
 
 def as_table(sample: SampleStatistics, pack: Pack) -> pa.Table:

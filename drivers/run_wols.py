@@ -22,9 +22,11 @@ from drivers.app import (
     parse_call,
     run_program,
 )
+from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
-from drivers.roles import add_role_options, contents_for
+from drivers.packing.cache import Pack
+from drivers.roles import add_role_options, contents_for, make_design
 from drivers.run import Run
 from drivers.tables import print_result
 from drivers.wols import fit_exactly
@@ -59,21 +61,45 @@ def make_parser() -> Parser:
     return parser
 
 
+def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
+    """The design of the run and its passes."""
+    design, remarks = make_design(options, pack)
+    width = len(design.feature_names) + 2
+    if options.solver == "gd":
+        descent_of(options).candidates(width - 1)
+        phases = [Phase("descent", 1, options.max_iter, "until every candidate has converged")]
+        return Foresight(design, phases, remarks)
+    # Without weights no row counts more than another.
+    surely = options.robust is True
+    perhaps = surely or (options.robust is None and options.weight is not None)
+    phases = [Phase("exact", 1, 1), Phase("robust", int(surely), int(perhaps), "one if the weights are very uneven")]
+    return Foresight(design, [phase for phase in phases if phase.at_most], remarks, 8 * width * width)
+
+
 def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
     """Packs, fits, and gives the workspace and the model."""
-    if options.target is None:
-        raise UsageError("name the column to explain with --target")
+    check_options(options)
     workspace = Workspace(options, NAME, contents_for(options))
     design = workspace.design()
     if options.solver == "exact":
         parts = fit_exactly(workspace.run, design, options.robust, options.confidence)
     else:
-        starts = options.start or ["random"]
-        descent = Descent(
-            options.learning_rate, starts, options.stop, options.tol, options.max_iter, options.gradient, options.seed
-        )
-        parts = descend(workspace.run, design, descent)
+        parts = descend(workspace.run, design, descent_of(options))
     return workspace, make_model(NAME, design, *parts)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """:raises UsageError: options that make no sense whatever the data"""
+    if options.target is None:
+        raise UsageError("name the column to explain with --target")
+
+
+def descent_of(options: argparse.Namespace) -> Descent:
+    """The gradient descent that the options describe."""
+    starts = options.start or ["random"]
+    return Descent(
+        options.learning_rate, starts, options.stop, options.tol, options.max_iter, options.gradient, options.seed
+    )
 
 
 def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
@@ -94,6 +120,9 @@ def run(options: argparse.Namespace) -> int:
     if not options.inputs:
         options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
+    check_options(options)
+    if wants_foresight(options):
+        return look_ahead(options, contents_for(options), foresee)
     workspace, model = train(options)
     workspace.finish(model, print_result)
     return OK if model["training"]["converged"] else NOT_CONVERGED

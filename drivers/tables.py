@@ -32,8 +32,73 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     else:
         console.print(_bare_coefficients(model))
         console.print(_descent(model["training"]))
-    for warning in warnings:
-        console.print(textwrap.fill(f"! {warning}", WIDTH, subsequent_indent="  "), style="yellow")
+    _print_remarks(console, warnings)
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """What a run would cost."""
+    console = Console(width=WIDTH, highlight=False)
+    about = "" if plan["exact"] else "about "
+    low, high = plan["passes"]
+    n_files, n_tasks = len(plan["inputs"]), plan["tasks"]
+    rows = [
+        ("runner", plan["runner"]),
+        ("input", f"{size(plan['input_bytes'])} in {n_files:,} file{'s' if n_files > 1 else ''}"),
+        ("table", f"{about}{plan['rows']:,} rows x {plan['columns']:,} columns"),
+        ("passes", f"{low:,}" if low == high else f"{low:,} to {high:,}"),
+        *((f"  {p['name']}", _passes(p)) for p in plan["phases"] if len(plan["phases"]) > 1 or p["why"]),
+    ]
+    if not plan["phases"]:
+        rows.append(("", "the rows stream through this program once"))
+    else:
+        rows += [
+            ("packing", "done already" if plan["is_packed"] else "one read of the input"),
+            ("read a pass", f"{about}{size(plan['bytes_a_pass'])} by {n_tasks:,} map task{'s' if n_tasks > 1 else ''}"),
+            ("memory a task", f"about {size(plan['memory_a_task'])}"),
+            ("shuffled a pass", f"at most {plan['records_shuffled']:,} records"),
+            ("disk", f"{about}{size(plan['disk']['pack'])} for the pack"),
+        ]
+    if plan["disk"]["cluster"]:
+        rows.append(("disk of the cluster", f"{about}{size(plan['disk']['cluster'])} for the packed lines"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    _print_remarks(console, plan["remarks"])
+
+
+def print_dry_run(told: dict[str, Any]) -> None:
+    """What the first rows hold."""
+    console = Console(width=WIDTH, highlight=False)
+    for note in told["notes"]:
+        console.print(textwrap.fill(note, WIDTH))
+    table = _plain_table("column", "role", "kind", "missing", "holds")
+    for column in told["columns"]:
+        table.add_row(column["name"], column["role"], column["kind"], f"{column['missing']:,}", column["holds"])
+    console.print(table)
+    _print_remarks(console, [*told["remarks"], *(f"{name} {why}" for name, why in told["left_out"].items())])
+    which = "all" if told["whole"] else "the first"
+    rejected = f"; bad rows among them: {told['rejected']:,}" if told["rejected"] else ""
+    console.print(f"the options are sound, and so are {which} {told['rows']:,} rows{rejected}")
+
+
+def _passes(phase: dict[str, Any]) -> str:
+    low, high = phase["at_least"], phase["at_most"]
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}: {phase['why']}"
+
+
+def _print_remarks(console: Console, remarks: list[str]) -> None:
+    for remark in remarks:
+        console.print(textwrap.fill(f"! {remark}", WIDTH, subsequent_indent="  "), style="yellow")
+
+
+def size(n_bytes: float) -> str:
+    """Bytes in the unit that suits them, powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"
 
 
 def number(value: Any, digits: int = 5) -> str:
@@ -44,7 +109,7 @@ def number(value: Any, digits: int = 5) -> str:
 
 
 def _plain_table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="ellipsis")
     return table

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import pyarrow as pa
 
@@ -45,6 +46,7 @@ class Pack:
     manifest: Manifest
     options: InputOptions
     was_cached: bool
+    is_partial: bool = False  # only the first chunk of its table
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -88,7 +90,7 @@ def pack(
     """
     contents = contents or PackContents()
     cache_dir = os.path.abspath(cache_dir or default_cache_dir())
-    folder = os.path.join(cache_dir, "packs", _key(sources, options, contents))
+    folder = _folder(cache_dir, sources, options, contents)
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         with _lock(folder + ".lock"):
@@ -118,10 +120,27 @@ def pack(
     return Pack(folder, manifest, options, False)
 
 
+def find_pack(
+    sources: list[Source], options: InputOptions, contents: PackContents, cache_dir: str | None = None
+) -> Pack | None:
+    """The pack of these sources where it is in the cache."""
+    folder = _folder(os.path.abspath(cache_dir or default_cache_dir()), sources, options, contents)
+    manifest = _read_manifest(folder)
+    if manifest is None or manifest.n_rejected > contents.max_bad_rows:
+        return None
+    return Pack(folder, manifest, options, True)
+
+
 def preview(sources: list[Source], options: InputOptions, contents: PackContents, folder: str) -> Pack:
     """A pack of the first chunk alone, in a folder of the caller's."""
-    contents = dataclasses.replace(contents, first_chunk=True)
-    return Pack(folder, write_pack(open_table(sources, options), sources, contents, folder), options, False)
+    reader = open_table(sources, options)
+    manifest = write_pack(reader, sources, dataclasses.replace(contents, first_chunk=True), folder)
+    is_partial = len(sources) > 1 or sum(1 for _ in islice(reader.chunks(sources[0]), 2)) > 1
+    return Pack(folder, manifest, options, False, is_partial)
+
+
+def _folder(cache_dir: str, sources: list[Source], options: InputOptions, contents: PackContents) -> str:
+    return os.path.join(cache_dir, "packs", _key(sources, options, contents))
 
 
 def _key(sources: list[Source], options: InputOptions, contents: PackContents) -> str:

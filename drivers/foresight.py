@@ -1,0 +1,165 @@
+"""What a run will cost and whether it can begin, told before anything is spent: --plan and --dry-run.
+
+Both read the first chunk of the input as a run would, into a temporary pack, and make the design step over it; a pack that
+is in the cache already tells the whole table instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from drivers.app import OK, input_options
+from drivers.packing.cache import Pack, find_pack, preview
+from drivers.packing.formats import open_table
+from drivers.packing.pack import PackContents
+from drivers.packing.sources import compression, find_sources
+from drivers.packing.stores.source import Source
+from drivers.runners import HADOOP_SPLIT_BYTES
+from drivers.tables import print_dry_run, print_plan
+from jobs.design import Design
+from jobs.records import readable
+
+# A task before it has read anything: Python with numpy and mrjob.
+TASK_BYTES = 90 << 20
+# A block as columns, as a design matrix and once more inside a factorisation.
+COPIES_OF_A_BLOCK = 4
+BASE64 = 4 / 3
+
+
+@dataclass
+class Phase:
+    """Passes of one kind: how many at least and at most, and what decides it."""
+
+    name: str
+    at_least: int
+    at_most: int
+    why: str = ""
+
+
+@dataclass
+class Foresight:
+    """What a driver knows of its run from its options and the first rows."""
+
+    design: Design
+    phases: list[Phase]
+    remarks: list[str] = field(default_factory=list)
+    statistics_bytes: int = 0  # of one answer of a task
+
+
+Foresee = Callable[[argparse.Namespace, Pack], Foresight]
+
+
+def wants_foresight(options: argparse.Namespace) -> bool:
+    """Whether the user asked what would happen, not that it happen."""
+    return bool(options.plan or options.dry_run)
+
+
+def look_ahead(options: argparse.Namespace, contents: PackContents, foresee: Foresee) -> int:
+    """Prints the plan of a run, or what its first rows are.
+
+    :raises ScanError: what the run would end with before its first pass
+    """
+    sources, reading = find_sources(options.inputs), input_options(options)
+    with tempfile.TemporaryDirectory(prefix="scanlearn-") as folder:
+        pack = find_pack(sources, reading, contents, options.cache_dir) or preview(sources, reading, contents, folder)
+        foresight = foresee(options, pack)
+        if options.dry_run:
+            told = _first_rows(pack, foresight)
+        else:
+            told = plan_of(options, sources, pack, foresight)
+    if options.json:
+        print(json.dumps(readable(told), allow_nan=False))
+    else:
+        (print_dry_run if options.dry_run else print_plan)(told)
+    return OK
+
+
+def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, foresight: Foresight) -> dict[str, Any]:
+    """The plan as numbers: bytes, rows and passes; `exact` says whether the rows are counted or estimated."""
+    manifest, design = pack.manifest, foresight.design
+    n_bytes = sum(source.size for source in sources)
+    n_rows = manifest.n_rows + manifest.n_rejected
+    if pack.is_partial:
+        n_rows = round(n_rows * n_bytes / _packed_size(sources, pack))
+    pack_bytes = n_rows * sum(4 if kind == "text" else 8 for kind in manifest.kinds)
+    runner = options.runner or "inline"
+    carried = pack_bytes if runner in ("inline", "local") else round(pack_bytes * BASE64)
+    n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
+    n_tasks = {
+        "inline": 1,
+        "local": min(n_blocks, os.cpu_count() or 1),
+        "hadoop": math.ceil(carried / HADOOP_SPLIT_BYTES),
+    }.get(runner, math.ceil(carried / HADOOP_SPLIT_BYTES))
+    width = len(design.feature_names) + 2
+    # A task holds a subtree for each binary digit of its blocks on either side.
+    records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
+    return {
+        "runner": runner,
+        "inputs": [source.shown for source in sources],
+        "input_bytes": n_bytes,
+        "rows": n_rows,
+        "exact": not pack.is_partial,
+        "columns": len(manifest.columns),
+        "coefficients": len(design.feature_names) + 1,
+        "is_packed": pack.was_cached,
+        "phases": [vars(phase) for phase in foresight.phases],
+        "passes": [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)],
+        "bytes_a_pass": 8 * n_rows * len(design.columns()) if runner in ("inline", "local") else carried,
+        "tasks": n_tasks,
+        "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + foresight.statistics_bytes,
+        "records_shuffled": n_tasks * records_a_task,
+        "disk": {"pack": 0 if pack.was_cached else pack_bytes, "cluster": 0 if carried == pack_bytes else carried},
+        "remarks": foresight.remarks,
+    }
+
+
+def _packed_size(sources: list[Source], pack: Pack) -> float:
+    """How many bytes of the input, as it lies there, the first chunk is."""
+    reader = open_table(sources, pack.options)
+    chunk = next(islice(reader.chunks(sources[0]), 1))
+    how = compression(sources[0])
+    if how is None or not hasattr(chunk, "data"):
+        return float(chunk.n_bytes)
+    some = chunk.data[: 1 << 20]
+    return chunk.n_bytes * len(pa.compress(some, codec=how, asbytes=True)) / len(some)
+
+
+def _first_rows(pack: Pack, foresight: Foresight) -> dict[str, Any]:
+    """What the first rows hold: for each column its role, kind, extremes and missing cells."""
+    manifest, design = pack.manifest, foresight.design
+    roles = dict.fromkeys(design.features, "feature")
+    roles |= {name: role for role in ("target", "weight", "id") if (name := getattr(design, role))}
+    columns = []
+    for j, (name, kind) in enumerate(zip(manifest.columns, manifest.kinds)):
+        low, high = (float(values[j]) for values in (manifest.minima, manifest.maxima))
+        if kind == "text":
+            texts = pack.texts[name]
+            holds = f"{len(texts):,} texts: {', '.join(map(repr, texts[:3]))}" + (", ..." if len(texts) > 3 else "")
+        elif kind == "date" and math.isfinite(low):
+            first, last = (np.datetime64(math.floor(days), "D") for days in (low, high))
+            holds = f"{first} to {last}"
+        else:
+            holds = f"{low:.6g} to {high:.6g}" if math.isfinite(low) else ""
+        columns.append(
+            {"name": name, "role": roles.get(name, ""), "kind": kind, "missing": int(manifest.n_missing[j]), "holds": holds}
+        )
+    return {
+        "rows": manifest.n_rows,
+        "rejected": manifest.n_rejected,
+        "whole": not pack.is_partial,
+        "notes": manifest.notes,
+        "columns": columns,
+        "left_out": manifest.left_out,
+        "remarks": foresight.remarks,
+    }
