@@ -264,6 +264,10 @@ DENIED = 'Permission denied: user=eve, access=READ_EXECUTE, inode="/d":adam:adam
             "stat: RPC response has a length of 1213486160 exceeds maximum data length",
             f"{URL}: what answers there is no NameNode; fs.defaultFS names its port",
         ),
+        (
+            f"stat: `{URL}/*': No such file or directory\nstat: {DENIED}",
+            f"{URL} may not be read by this user of Hadoop ({DENIED})",
+        ),
         (f"stat: {DENIED}", f"{URL} may not be read by this user of Hadoop ({DENIED})"),
         (
             "stat: DestHost:destPort nn:8020 , LocalHost:localPort vm:0. Failed on local exception: java.io.IOException: "

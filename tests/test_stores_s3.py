@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import boto3
 import numpy as np
@@ -178,6 +179,20 @@ def test_a_listing_of_several_pages_is_whole(client):
     assert keys("s3://pages/p/*[05]0") == [key for key in expected if key.endswith(("50", "00"))]
 
 
+def test_what_lies_deeper_than_a_pattern_is_not_listed(names, monkeypatch):
+    """It may be a million objects."""
+    listed = []
+    real = s3._listing
+
+    def listing(*arguments, **options):
+        for entry in real(*arguments, **options):
+            listed.append(entry["Key"])
+            yield entry
+
+    monkeypatch.setattr(s3, "_listing", listing)
+    assert keys("s3://names/*.csv") == listed == ["a.csv"]
+
+
 # -- their bytes ---------------------------------------------------------------------------------------------------------
 
 
@@ -289,10 +304,36 @@ def test_a_server_that_hangs_up_is_asked_for_the_rest(monkeypatch, new_client):
         def log_message(self, *arguments):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HangsUp) as server:
+    with answering(HangsUp, monkeypatch):
+        assert text("s3://table/data") == data
+
+
+def test_a_server_that_gives_no_parts_is_refused(monkeypatch, new_client):
+    """Or the first bytes would stand where the next ones belong."""
+    data = noise(600_000)
+
+    class GivesAll(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", '"tag"')
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments):
+            pass
+
+    with answering(GivesAll, monkeypatch):
+        assert why("s3://table/data") == "s3://table/data cannot be read: the server does not give parts of an object"
+
+
+@contextmanager
+def answering(handler, monkeypatch):
+    """A server of this handler as the endpoint."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        assert text("s3://table/data") == data
+        yield
         server.shutdown()
 
 
@@ -431,6 +472,15 @@ def test_an_endpoint_that_does_not_answer_is_one_sentence(monkeypatch, new_clien
     sentence = "S3 does not answer at 127.0.0.1:1; check the network, the region and AWS_ENDPOINT_URL"
     assert why("s3://table/d/") == f"s3://table/d/: {sentence}"
     assert why("s3://table/d") == f"s3://table/d: {sentence}"
+
+
+def test_a_server_without_tls_is_one_sentence(monkeypatch, new_client, server):
+    host = server["AWS_ENDPOINT_URL"].removeprefix("http://")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://somebody:password@{host}")
+    sentence = why("s3://table/d/")
+    assert sentence.startswith(f"s3://table/d/: there is no secure connection to {host} (")
+    assert sentence.endswith("); AWS_CA_BUNDLE can name authorities to trust")
+    assert "password" not in sentence
 
 
 @pytest.mark.parametrize(

@@ -43,23 +43,23 @@ def chunks(source: Source, ends: Ends, encoding: str = "utf-8", size: int = CHUN
 
     :raises ScanError: a record that does not end
     """
-    rest, line, first = b"", 1, True
-    for piece in read_pieces(source, size, encoding):
-        if first:
-            piece, first = piece.removeprefix(BYTE_ORDER_MARK), False
+    rest, line = b"", 1
+    pieces = read_pieces(source, size, encoding)
+    piece: bytes | None = next(pieces, b"").removeprefix(BYTE_ORDER_MARK)
+    while piece is not None:
+        following = next(pieces, None)
         data = rest + piece if rest else piece
-        end = last_record_end(data, ends)
+        # What is left at the end of the file is a record too.
+        end = last_record_end(data, ends) if following is not None else len(data)
         if end:
             yield Chunk(source, line, data[:end])
             line += count_lines(data[:end])
-        rest = data[end:]
+        rest, piece = data[end:], following
         if len(rest) > LONGEST_RECORD:
             raise ScanError(
                 f"{source.shown}, line {line}: a record that does not end within {LONGEST_RECORD >> 20} MiB; "
                 "is there a quote that is not closed?"
             )
-    if rest:
-        yield Chunk(source, line, rest)
 
 
 def last_record_end(data: bytes, ends: Ends) -> int:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from jobs.design import MISSING_CODE, MISSING_INTEGER, missing_cells
 
 NUMBER, INTEGER, DATE, TEXT, HASH = "number", "integer", "date", "text", "hash"
-EXACT = 2.0**53  # beyond it float64 no longer holds each whole number
+EXACT = 2.0**53  # from here on a float64 may stand for more than one whole number
 TEXT_TYPE = pa.dictionary(pa.int32(), pa.string())
 WRITTEN = {NUMBER: pa.float64(), INTEGER: pa.int64(), DATE: pa.string(), TEXT: pa.string(), HASH: pa.int64()}
 # More texts than these are no categories: their dictionary would outgrow the driver's memory.
@@ -71,7 +71,7 @@ def settle(column: pa.ChunkedArray, take_as_text: bool = False) -> pa.DataType |
         return pa.float64() if pa.types.is_null(arrow) else arrow
     if pa.types.is_integer(arrow):
         extremes = pc.min_max(column)
-        beyond = any(abs(end.as_py() or 0) > EXACT for end in (extremes["min"], extremes["max"]))
+        beyond = any(abs(end.as_py() or 0) >= EXACT for end in (extremes["min"], extremes["max"]))
         return pa.int64() if beyond else pa.float64()
     if pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
         return pa.float64()
@@ -144,6 +144,11 @@ class Dictionary:
 def is_number(cell: str) -> bool:
     """Whether a cell is written as a number, NaN and infinities included."""
     return _NUMBER.match(cell) is not None
+
+
+def is_whole(cell: str) -> bool:
+    """Whether a cell is written as a whole number, by digits alone."""
+    return re.fullmatch(r"\s*[+-]?\d+\s*", cell, re.ASCII) is not None
 
 
 def is_nan(cell: str) -> bool:

@@ -25,11 +25,13 @@ from drivers.packing.kinds import (
     MOST_TEXTS,
     NUMBER,
     TEXT,
+    TEXT_TYPE,
     Column,
     Dictionary,
     Texts,
     hashes,
     is_finite,
+    is_whole,
     kind_of,
 )
 from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest, find_column, schema_text
@@ -299,10 +301,10 @@ def _write(
 
 
 def _reconsider(bad: list[Reject], types: Types) -> None:
-    """:raises Retype: a number that is not whole in a column read as whole numbers"""
+    """:raises Retype: in a column read as whole numbers one that is not whole, or is beyond 64 bits: an identity of digits"""
     for record in bad:
         if types.get(record.column) == pa.int64() and is_finite(record.value):
-            raise Retype(record.column, pa.float64())
+            raise Retype(record.column, TEXT_TYPE if is_whole(record.value) else pa.float64())
 
 
 def _finish(

@@ -12,7 +12,7 @@ from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, QuotedEnds, chunks, c
 from drivers.packing.formats.chunk_parser import ChunkParser, Reject, Types
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.formats.sniffing import NAMES, cells, delimiter_of, has_header, records
-from drivers.packing.kinds import TEXT_TYPE, is_finite, is_nan, is_number, settle
+from drivers.packing.kinds import TEXT_TYPE, is_finite, is_nan, is_number, is_whole, settle
 from drivers.packing.sources import UTF16_MARKS, read_pieces
 from drivers.packing.stores.source import Source
 from jobs.errors import ScanError
@@ -283,7 +283,9 @@ def why_not(cell: str, arrow: pa.DataType) -> str:
             return "is not a date like 2024-12-31 or 2024-12-31 23:59:59, as the column's first ones are"
         return ""
     if arrow == pa.int64():
-        return "" if is_number(cell) and cell.strip().lstrip("+-").isdigit() else "is not a whole number"
+        if not is_whole(cell):
+            return "is not a whole number"
+        return "" if abs(int(cell)) < 2**63 else "is beyond 64 bits"
     if is_finite(cell) or is_nan(cell):
         return ""
     return "is not a finite number" if is_number(cell) else "is not a number"

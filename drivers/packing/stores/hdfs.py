@@ -191,7 +191,7 @@ def _matching(cluster: str, pattern: str) -> list[tuple[str, Entry]]:
     paths = [f"{folder}/{entry.name}" for entry in entries]
     if entries and WILD.search(folder):  # a listing with sizes and times to the millisecond names no folders
         done = _run(cluster + pattern, ["-ls", "-d", "-C", cluster + pattern])
-        paths = [_split(line)[1] for line in done.stdout.decode("utf-8", "replace").splitlines()]
+        paths = [_split(line)[1] for line in _lines(done.stdout)]
     if [path.rpartition("/")[2] for path in paths] != [entry.name for entry in entries]:
         raise ScanError(f"{cluster}{pattern}: files came or went while they were listed; run again when they are complete")
     hidden = HIDDEN if last[0] in "*?[" else ()
@@ -201,9 +201,13 @@ def _matching(cluster: str, pattern: str) -> list[tuple[str, Entry]]:
 def _stat(*urls: str) -> tuple[list[Entry], str]:
     """What is at some URLs or patterns, in their order, and what Hadoop complained about."""
     done = _run(urls[0], ["-stat", FORMAT, *urls])
-    lines = map(LINE.fullmatch, done.stdout.decode("utf-8", "replace").splitlines())
-    entries = [Entry(line[1] == "regular file", int(line[2]), line[3], line[4]) for line in lines if line]
+    found = filter(None, map(LINE.fullmatch, _lines(done.stdout)))
+    entries = [Entry(match[1] == "regular file", int(match[2]), match[3], match[4]) for match in found]
     return entries, _complaint(done.stderr) if done.returncode else ""
+
+
+def _lines(output: bytes) -> list[str]:
+    return [line for line in output.decode("utf-8", "replace").split("\n") if line]
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -253,7 +257,7 @@ def _run(url: str, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 def _complaint(errors: bytes) -> str:
     """The line in which a command says why it failed, among warnings and a usage text."""
-    lines = errors.decode("utf-8", "replace").strip().splitlines() or ["the hadoop command gave no reason"]
+    lines = _lines(errors) or ["the hadoop command gave no reason"]
     own = [match[1] for match in (re.match(r"-?[a-z]+: (.*)", line) for line in lines) if match]
     return next((line for line in own if "No such file" not in line), own[0] if own else lines[-1])
 

@@ -136,7 +136,10 @@ class ObjectStream(io.RawIOBase):
         bucket, key = _split(self._source.path)
         byte_range = f"bytes={self._position}-{self._stop - 1}"
         tag = f'"{self._source.version}"'
-        return _client().get_object(Bucket=bucket, Key=key, Range=byte_range, IfMatch=tag)["Body"]
+        answer = _client().get_object(Bucket=bucket, Key=key, Range=byte_range, IfMatch=tag)
+        if self._position and not answer.get("ContentRange", "").startswith(f"bytes {self._position}-"):
+            raise ScanError(f"{self._source.shown} cannot be read: the server does not give parts of an object")
+        return answer["Body"]
 
     def _drop(self) -> None:
         if self._body is not None:
@@ -167,7 +170,7 @@ def _look(bucket: str, key: str) -> Source | None:
             if code == "InvalidRange":  # not one byte
                 return Source(url, 0, "empty")
             raise
-    # An endpoint that does not know ranges gives the whole object.
+    # Some servers give an empty object whole.
     size = answer.get("ContentRange", "").rpartition("/")[2] or answer["ContentLength"]
     return Source(url, int(size), answer["ETag"].strip('"'))
 
@@ -280,7 +283,8 @@ def _unreachable(url: str, error: Exception) -> str:
     endpoint = urlsplit(_client().meta.endpoint_url)
     host = f"{endpoint.hostname}:{endpoint.port}" if endpoint.port else endpoint.hostname
     if isinstance(error, SSLError):
-        return f"{url}: the certificate of {host} is not trusted; AWS_CA_BUNDLE can name the authorities to trust"
+        reason = " ".join(str(error.kwargs.get("error")).split())
+        return f"{url}: there is no secure connection to {host} ({reason}); AWS_CA_BUNDLE can name authorities to trust"
     return f"{url}: S3 does not answer at {host}; check the network, the region and AWS_ENDPOINT_URL"
 
 

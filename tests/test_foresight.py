@@ -1,0 +1,119 @@
+"""--plan tells the passes that the ledger then counts; --dry-run checks the first rows; neither leaves anything."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from drivers import check, predict, run_sample, run_wols
+from tests.conftest import make_table, read_passes, write_csv
+
+DRIVERS = {"wols": run_wols.main, "sample": run_sample.main, "check": check.main}
+
+
+@pytest.fixture
+def table(tmp_path):
+    matrix, names = make_table(3000)
+    write_csv(tmp_path / "t.csv", matrix, names)
+    return matrix
+
+
+def plan(capsys, main, *arguments):
+    before = sorted(os.listdir("."))
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--plan", "--json"]) == 0
+    assert sorted(os.listdir(".")) == before
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("runner", ["inline", "local"])
+@pytest.mark.parametrize(
+    ("driver", "options", "passes"),
+    [
+        ("wols", ["--target", "y", "--features", "x1"], [1, 1]),
+        ("wols", ["--target", "y", "--weight", "w"], [1, 2]),
+        ("wols", ["--target", "y", "--weight", "w", "--robust"], [2, 2]),
+        ("wols", ["--target", "y", "--weight", "w", "--no-robust"], [1, 1]),
+        ("wols", ["--target", "y", "--solver", "gd", "--tol", "1e-300", "--max-iter", "3"], [1, 3]),
+        ("sample", ["--rows", "10", "-o", "s.csv"], [1, 1]),
+    ],
+)
+def test_the_plan_counts_the_passes_of_the_ledger(table, capsys, runner, driver, options, passes):
+    arguments = ["t.csv", *options, "-r", runner]
+    told = plan(capsys, DRIVERS[driver], *arguments)
+    assert told["passes"] == passes
+    DRIVERS[driver]([*arguments, "--run-dir", "r", "--no-report", "--quiet"])
+    ledger = read_passes("r")
+    assert passes[0] <= len(ledger) <= passes[1]
+    if "gd" in options:
+        assert len(ledger) == passes[1]
+    assert told["rows"] == 3000 and told["exact"] and not told["is_packed"]
+    assert [entry["bytes"] for entry in ledger] == [told["bytes_a_pass"]] * len(ledger)
+    again = plan(capsys, DRIVERS[driver], *arguments)
+    assert again["is_packed"] and again["disk"]["pack"] == 0
+
+
+def test_the_plan_of_a_check_and_of_predictions(table, capsys, tmp_path):
+    assert plan(capsys, check.main, "t.csv")["passes"] == [2, 2]
+    model = {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": ["x1"]}
+    (tmp_path / "model.json").write_text(json.dumps({**model, "parameters": {"coefficients": [1.0], "intercept": 0.0}}))
+    assert plan(capsys, predict.main, "model.json", "t.csv", "-o", "p.csv")["passes"] == [0, 0]
+
+
+@pytest.mark.parametrize("runner", ["inline", "local", "hadoop", "spark", "emr"])
+def test_a_plan_for_every_runner(table, capsys, runner):
+    told = plan(capsys, run_wols.main, "t.csv", "--target", "y", "-r", runner)
+    assert told["runner"] == runner and told["tasks"] >= 1
+    assert (told["disk"]["cluster"] > 0) == (runner in ("hadoop", "spark", "emr"))
+
+
+def test_rows_are_estimated_from_the_first_chunk(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("drivers.packing.chunks.chunks.__defaults__", ("utf-8", 20_000))
+    matrix, names = make_table(20_000)
+    write_csv(tmp_path / "t.csv", matrix, names)
+    told = plan(capsys, run_wols.main, "t.csv", "--target", "y")
+    assert not told["exact"] and abs(told["rows"] / 20_000 - 1) < 0.05
+    os.system("gzip t.csv")
+    told = plan(capsys, run_wols.main, "t.csv.gz", "--target", "y")
+    assert not told["exact"] and abs(told["rows"] / 20_000 - 1) < 0.15
+
+
+def test_the_plan_fits_a_terminal(table, capsys):
+    assert run_wols.main(["t.csv", "--target", "y", "--weight", "w", "--plan", "-r", "hadoop"]) == 0
+    told = capsys.readouterr().out
+    assert "1 to 2" in told and "map task" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_a_dry_run_says_what_the_columns_are(tmp_path, capsys):
+    rows = [f"{i},{'yes' if i % 2 else 'no'},2024-01-{i % 28 + 1:02d},{i * i},{'' if i == 3 else i % 5}" for i in range(50)]
+    (tmp_path / "t.csv").write_text("a,answer,day,y,e\n" + "\n".join(rows))
+    assert run_wols.main(["t.csv", "--target", "y", "--missing", "drop", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines())) <= 80
+    assert "all 50 rows" in told and "2 texts: 'no', 'yes'" in told and "2024-01-01 to 2024-01-28" in told
+    assert "not among the features" in told
+    assert run_wols.main(["t.csv", "--target", "y", "--dry-run"]) == 1
+    assert "t.csv, line 5, column 'e': the cell is missing" in capsys.readouterr().err
+    assert not os.path.exists("runs")
+
+
+def test_a_dry_run_reads_no_more_than_the_first_chunk(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("drivers.packing.chunks.chunks.__defaults__", ("utf-8", 1000))
+    lines = [f"{i},{i * i % 7}" for i in range(1000)]
+    lines[900] = "oops,1"
+    (tmp_path / "t.csv").write_text("y,x\n" + "\n".join(lines))
+    assert run_wols.main(["t.csv", "--target", "y", "--dry-run"]) == 0
+    assert "the first" in capsys.readouterr().out
+    assert run_wols.main(["t.csv", "--target", "y", "--solver", "gd", "--start", "1", "--dry-run"]) == 1
+    assert "--start 1 needs 2 numbers" in capsys.readouterr().err
+
+
+def test_a_column_constant_in_the_first_chunk_only_is_no_error(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("drivers.packing.chunks.chunks.__defaults__", ("utf-8", 1000))
+    x = np.repeat([1.0, 2.0], 500)
+    write_csv(tmp_path / "t.csv", np.column_stack([np.arange(1000), x]), ["y", "x"])
+    assert run_wols.main(["t.csv", "--target", "y", "--dry-run"]) == 0
