@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from drivers.options import Parser, without_directory
-from drivers.packing.cache import Pack, default_cache_dir, pack
+from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
@@ -204,9 +204,11 @@ class Workspace:
 
     def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
         options = self.options
-        # Of a compressed file the bytes to come are not known.
         n_bytes = sum(source.size for source in sources)
-        size = None if any(compression(source) for source in sources) else n_bytes
+        size = None
+        # Of a compressed file the bytes to come are not known.
+        if not find_pack(sources, self.reading, contents, options.cache_dir) and not any(map(compression, sources)):
+            size = n_bytes
         with self.progress.packing(size) as advance:
             made = pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
         for note in made.manifest.notes:

@@ -248,6 +248,25 @@ def test_inputs_that_are_not_there(tmp_path):
             find_sources(inputs)
 
 
+def test_empty_files_beside_others_are_passed_over(tmp_path):
+    (tmp_path / "parts").mkdir()
+    for name, text in (("a", "y\n1\n"), ("b", ""), ("c", "y\n2\n")):
+        (tmp_path / "parts" / name).write_text(text)
+    assert [os.path.basename(source.path) for source in find_sources(["parts"])] == ["a", "c"]
+    with pytest.raises(ScanError, match="b is empty"):
+        find_sources(["parts/b"])
+
+
+def test_a_pipe_is_read_once_and_kept(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = subprocess.Popen(["sh", "-c", "printf 'y,x\\n1,2\\n' > pipe"])
+    sources = find_sources(["pipe"])
+    writer.wait()
+    made = pack(sources, InputOptions())
+    np.testing.assert_array_equal(packed_matrix(made), [[1, 2]])
+    os.remove(sources[0].copy)
+
+
 def test_other_header_in_a_second_file(tmp_path):
     (tmp_path / "a.csv").write_text("y,x\n1,2\n")
     (tmp_path / "b.csv").write_text("x,y\n1,2\n")

@@ -296,7 +296,7 @@ def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(stand_in):
     ("name", "output", "status", "sentence"),
     [
         ("hdfs:///d/t.csv", listing(("t.csv", 0)), 1, "hdfs:///d/t.csv is empty"),
-        ("hdfs:///d", listing(("d",), ("a", 1), ("b", 0)), 0, "hdfs:///d/b is empty"),
+        ("hdfs:///d", listing(("d",), ("b", 0)), 0, "hdfs:///d/b is empty"),
         ("hdfs:///d", listing(("d",)), 1, "the directory hdfs:///d holds no files"),
         ("hdfs:///d", listing(("d",), ("_SUCCESS", 0)), 0, "the directory hdfs:///d holds no files"),
         ("hdfs:///d/*.csv", "", 1, "no file matches hdfs:///d/*.csv"),
@@ -306,8 +306,13 @@ def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(stand_in):
 def test_what_holds_no_data_is_one_sentence(stand_in, name, output, status, sentence):
     stand_in.answers("-stat", output, "stat: `x': No such file or directory\n" if status else "", status)
     with pytest.raises(ScanError) as caught:
-        hdfs.find(name)
+        find_sources([name])
     assert str(caught.value) == sentence
+
+
+def test_files_of_no_bytes_beside_others_are_passed_over(stand_in):
+    stand_in.answers("-stat", listing(("d",), ("a", 1), ("b", 0)), "", 0)
+    assert [source.path for source in find_sources(["hdfs:///d"])] == ["hdfs:///d/a"]
 
 
 def test_without_the_hadoop_command_the_sentence_says_so(stand_in, monkeypatch):

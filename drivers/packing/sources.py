@@ -31,7 +31,7 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
 
     :raises ScanError: a path without files, a file that cannot be read or is given twice
     """
-    found = [source for name in inputs for source in store_of(os.fspath(name)).find(os.fspath(name))]
+    found = [source for name in inputs for source in _with_rows(store_of(os.fspath(name)).find(os.fspath(name)))]
     if not found:
         raise ScanError("no input was given; name a file, a directory or a pattern")
     seen: set[str] = set()
@@ -41,6 +41,17 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
             raise ScanError(f"{source.shown} is given twice; its rows would count twice")
         seen.add(path)
     return sorted(found, key=lambda source: source.path)
+
+
+def _with_rows(found: list[Source]) -> list[Source]:
+    """The files behind one name without those of no bytes, which jobs leave where they had nothing to write.
+
+    :raises ScanError: when none is left
+    """
+    filled = [source for source in found if source.size]
+    if found and not filled:
+        raise ScanError(f"{found[0].shown} is empty")
+    return filled
 
 
 def first_bytes(source: Source, n: int = 16) -> bytes:

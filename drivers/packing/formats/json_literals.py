@@ -144,7 +144,7 @@ def _read_number(literal: Literal) -> float:
 
 
 def _read_whole(literal: Literal) -> int:
-    if type(literal) is float and literal.is_integer() and abs(literal) <= EXACT:
+    if type(literal) is float and _is_whole(literal):
         return int(literal)
     whole = literal if type(literal) is int else int(_checked(literal, pa.int64()))
     if not MISSING_INTEGER < whole < 1 << 63:
@@ -179,10 +179,14 @@ def settle_literals(cells: Sequence[Literal], tokens: frozenset[str], take_as_te
 def _number_type(numbers: list[int | float], texts: list[str]) -> pa.DataType:
     """Exact whole numbers where all are whole, and some beyond those that a float holds exactly."""
     written = [text for text in texts if is_number(text) and not is_nan(text)]
-    if any(isinstance(number, float) for number in numbers) or not all(map(_WHOLE.match, written)):
+    if not all(map(_is_whole, numbers)) or not all(map(_WHOLE.match, written)):
         return pa.float64()
-    largest = max(map(abs, [*numbers, *map(float, written)]), default=0)
+    largest = max(map(abs, [*numbers, *map(int, written)]), default=0)
     return pa.int64() if EXACT < largest < 1 << 63 else pa.float64()
+
+
+def _is_whole(number: int | float) -> bool:
+    return isinstance(number, int) or (number.is_integer() and abs(number) <= EXACT)
 
 
 def _date_type(texts: list[str]) -> pa.DataType | None:

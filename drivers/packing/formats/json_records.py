@@ -130,8 +130,8 @@ def _leading_lines(data: bytes) -> int:
 
 
 def top_level(data: bytes) -> tuple[np.ndarray, int | None]:
-    """The offsets of the commas between the elements of an array, the first of which begins the data, and of what closes it;
-    None where nothing does."""
+    """The offsets of the commas between the elements of an array, of which the first begins the data, and of what closes
+    the array; None where nothing does."""
     values = np.frombuffer(data, np.uint8)
     marks = np.flatnonzero(_MARKS[values])
     if b"\\" in data:

@@ -76,9 +76,6 @@ def find(name: str) -> list[Source]:
     sources = [Source(cluster + path, entry.size, entry.version) for path, entry in found if entry.is_file]
     if not sources:
         raise ScanError(none)
-    for source in sources:
-        if source.size == 0:
-            raise ScanError(f"{source.shown} is empty")
     return sources
 
 

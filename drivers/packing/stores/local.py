@@ -1,12 +1,14 @@
-"""Files on this machine: a path, a directory, or a pattern."""
+"""Files on this machine: a path, a directory, a pattern; a pipe such as a shell's <(...) is copied like standard input."""
 
 from __future__ import annotations
 
 import glob
 import os
+import stat
 from typing import BinaryIO
 
 from drivers.packing.stores.source import Source
+from drivers.packing.stores.standard_input import copy_stream
 from jobs.errors import ScanError
 
 
@@ -33,21 +35,22 @@ def find(name: str) -> list[Source]:
 def _source(path: str) -> Source:
     try:
         status = os.stat(path)
-        with open(path, "rb"):
-            pass
+        with open(path, "rb") as stream:
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
+                return copy_stream(stream, path)
     except OSError as error:
         raise ScanError(f"{path} cannot be read: {error.strerror}") from None
-    if status.st_size == 0 and os.path.isfile(path):
-        raise ScanError(f"{path} is empty")
     return Source(os.path.abspath(path), status.st_size, str(status.st_mtime_ns))
 
 
 def open_stream(source: Source) -> BinaryIO:
     """The bytes of a file, from its beginning."""
-    return open(source.path, "rb", buffering=0)
+    return open(source.copy or source.path, "rb", buffering=0)
 
 
 def version(source: Source) -> str:
     """The word for the file's content now; size and time of change."""
+    if source.copy:
+        return source.version
     status = os.stat(source.path)
     return str(status.st_mtime_ns) if status.st_size == source.size else "other size"

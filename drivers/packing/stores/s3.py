@@ -64,9 +64,6 @@ def find(name: str) -> list[Source]:
         none = f"there are no objects below {url}"
     if not found:
         raise ScanError(none)
-    for source in found:
-        if source.size == 0:
-            raise ScanError(f"{source.shown} is empty")
     return found
 
 

@@ -28,6 +28,14 @@ def find(name: str) -> list[Source]:
     """
     if sys.stdin is None or sys.stdin.isatty():
         raise ScanError("- reads standard input, but nothing is piped into it")
+    return [copy_stream(sys.stdin.buffer, name)]
+
+
+def copy_stream(stream: BinaryIO, name: str) -> Source:
+    """A source that is the copy of what a stream gives.
+
+    :raises ScanError: an empty stream, a full disk
+    """
     if folder:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         _forget_old_copies(folder)
@@ -35,20 +43,21 @@ def find(name: str) -> list[Source]:
     handle, path = tempfile.mkstemp(prefix="scanlearn-stdin-", dir=folder)
     try:
         with open(handle, "wb") as copy:
-            while piece := sys.stdin.buffer.read(PIECE):
+            while piece := stream.read(PIECE):
                 copy.write(piece)
                 digest.update(piece)
                 size += len(piece)
     except OSError as error:
         os.remove(path)
-        raise ScanError(f"standard input cannot be copied to {os.path.dirname(path)}: {error.strerror}") from None
+        raise ScanError(f"{name} cannot be copied to {os.path.dirname(path)}: {error.strerror}") from None
     except BaseException:
         os.remove(path)
         raise
+    found = Source(name, size, digest.hexdigest(), path)
     if size == 0:
         os.remove(path)
-        raise ScanError("standard input is empty")
-    return [Source(name, size, digest.hexdigest(), path)]
+        raise ScanError(f"{found.shown} is empty")
+    return found
 
 
 def _forget_old_copies(folder: str) -> None:
