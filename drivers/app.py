@@ -131,7 +131,13 @@ class Workspace:
         if not options.resume:
             piped = [vars(source) for source in sources if source.copy]
             self.directory.write_json(
-                OPTIONS, {"argv": options.argv, "working_dir": options.working_dir, "standard_input": piped}
+                OPTIONS,
+                {
+                    "program": _program(name),
+                    "argv": options.argv,
+                    "working_dir": options.working_dir,
+                    "standard_input": piped,
+                },
             )
         self.pack = self._pack(sources, contents)
         text = self.pack.manifest.text
@@ -261,6 +267,12 @@ def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str
         say("no input given: generating 1,000,000 rows of y = x - 4 + noise, weight |1/x|")
         generate(path)
     return path
+
+
+def _program(name: str) -> str | None:
+    """The program as the user wrote it; None where this was called from Python."""
+    typed = sys.argv[0]
+    return typed if os.path.basename(typed) in (f"run_{name}.py", f"{name}.py") else None
 
 
 def _resume_hint(options: argparse.Namespace | None) -> str:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from drivers.app import OK, input_options
+from drivers.columns import columns_of
 from drivers.packing.cache import Pack, find_pack, preview
 from drivers.packing.formats import open_table
 from drivers.packing.pack import PackContents
@@ -136,30 +136,12 @@ def _packed_size(sources: list[Source], pack: Pack) -> float:
 
 
 def _first_rows(pack: Pack, foresight: Foresight) -> dict[str, Any]:
-    """What the first rows hold: for each column its role, kind, extremes and missing cells."""
-    manifest, design = pack.manifest, foresight.design
-    roles = dict.fromkeys(design.features, "feature")
-    roles |= {name: role for role in ("target", "weight", "id") if (name := getattr(design, role))}
-    columns = []
-    for j, (name, kind) in enumerate(zip(manifest.columns, manifest.kinds)):
-        low, high = (float(values[j]) for values in (manifest.minima, manifest.maxima))
-        if kind == "text":
-            texts = pack.texts[name]
-            holds = f"{len(texts):,} texts: {', '.join(map(repr, texts[:3]))}" + (", ..." if len(texts) > 3 else "")
-        elif kind == "date" and math.isfinite(low):
-            first, last = (np.datetime64(math.floor(days), "D") for days in (low, high))
-            holds = f"{first} to {last}"
-        else:
-            holds = f"{low:.6g} to {high:.6g}" if math.isfinite(low) else ""
-        columns.append(
-            {"name": name, "role": roles.get(name, ""), "kind": kind, "missing": int(manifest.n_missing[j]), "holds": holds}
-        )
+    """What the first rows hold."""
     return {
-        "rows": manifest.n_rows,
-        "rejected": manifest.n_rejected,
+        "rows": pack.manifest.n_rows,
+        "rejected": pack.manifest.n_rejected,
         "whole": not pack.is_partial,
-        "notes": manifest.notes,
-        "columns": columns,
-        "left_out": manifest.left_out,
+        "notes": pack.manifest.notes,
+        "columns": columns_of(pack, foresight.design),
         "remarks": foresight.remarks,
     }

@@ -76,7 +76,7 @@ def print_dry_run(told: dict[str, Any]) -> None:
     for column in told["columns"]:
         table.add_row(column["name"], column["role"], column["kind"], f"{column['missing']:,}", column["holds"])
     console.print(table)
-    _print_remarks(console, [*told["remarks"], *(f"{name} {why}" for name, why in told["left_out"].items())])
+    _print_remarks(console, told["remarks"])
     which = "all" if told["whole"] else "the first"
     rejected = f"; bad rows among them: {told['rejected']:,}" if told["rejected"] else ""
     console.print(f"the options are sound, and so are {which} {told['rows']:,} rows{rejected}")

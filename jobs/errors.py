@@ -1,6 +1,11 @@
 """The errors a user meets: each carries one clear sentence that says what is wrong, where, and what to do."""
 
 
+def quoted(value: str, most: int = 40) -> str:
+    """A cell or a name as a message shows it: no more than its beginning where it is long."""
+    return repr(value) if len(value) <= most else f"{value[:most]!r}..."
+
+
 class ScanError(Exception):
     """Anything that ends a run for a reason the user can act on."""
 

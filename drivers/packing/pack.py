@@ -301,7 +301,7 @@ def _write(
 
 
 def _reconsider(bad: list[Reject], types: Types) -> None:
-    """:raises Retype: in a column read as whole numbers one that is not whole, or is beyond 64 bits: an identity of digits"""
+    """:raises Retype: among whole numbers one that is not whole, or one beyond 64 bits: an identity written in digits"""
     for record in bad:
         if types.get(record.column) == pa.int64() and is_finite(record.value):
             raise Retype(record.column, TEXT_TYPE if is_whole(record.value) else pa.float64())

@@ -30,6 +30,7 @@ def write_report(directory: RunDirectory, pack: Pack) -> str:
     if model["kind"] in KINDS:
         # Imported late: each kind brings libraries that nothing before the result may wait for.
         importlib.import_module(KINDS[model["kind"]]).add_sections(page, model, directory, pack)
+    run_sections.add_columns(page, model, pack)
     run_sections.add_passes(page, passes)
     run_sections.add_again(page, model, directory)
     directory.write(REPORT, page.render())

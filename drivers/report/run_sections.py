@@ -8,7 +8,10 @@ import statistics
 import time
 from typing import Any
 
+from drivers.columns import columns_of
+from drivers.designs import design_of
 from drivers.options import without_directory
+from drivers.packing.cache import Pack
 from drivers.packing.manifest import Manifest
 from drivers.report.formats import NOTHING, column, count, duration, number, size
 from drivers.report.page import Column, Page
@@ -19,12 +22,13 @@ SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent"}
 # More passes than these are told phase by phase.
 PASSES_SHOWN = 12
 NAMES_SHOWN = 6
+COLUMNS_SHOWN = 12
 
 
 def title(model: dict[str, Any]) -> str:
     """What the model is of."""
     weighted, plain = TITLES.get(model["kind"], (model["kind"], model["kind"]))
-    return f"{weighted if model.get('weight') else plain}: {model['target']} on {_names(model['features'])}"
+    return f"{weighted if model.get('weight') else plain}: {model['target']} on {_names(model['design']['features'])}"
 
 
 def add_summary(page: Page, model: dict[str, Any], manifest: Manifest, directory: RunDirectory, passes: list[dict]) -> None:
@@ -38,7 +42,7 @@ def add_summary(page: Page, model: dict[str, Any], manifest: Manifest, directory
     seconds = sum(entry["seconds"] for entry in passes)
     finished = time.strftime("%d %B %Y, %H:%M", time.localtime(os.path.getmtime(directory.file(MODEL)))).lstrip("0")
     page.paragraph(
-        f"{model['target']} was explained by {_names(model['features'])}{weight}. The data: "
+        f"{model['target']} was explained by {_names(model['design']['features'])}{weight}. The data: "
         f"{count(manifest.n_rows, 'row')} of {count(len(manifest.columns), 'column')} in {named} ({size(n_bytes)}). "
         f"{SOLVERS.get(training['solver'], training['solver'])} took {count(training['n_passes'], 'pass', 'passes')} "
         f"over them on the {runner} runner, {duration(seconds)} in all. Finished on {finished}.",
@@ -62,6 +66,26 @@ def add_rows(page: Page, model: dict[str, Any], more: list[tuple[str, str, Any]]
     )
     if more:
         page.pairs("Weights of the rows" if model.get("weight") else "The sample", more)
+
+
+def add_columns(page: Page, model: dict[str, Any], pack: Pack) -> None:
+    """What each column holds and the part it played, and how the files were read."""
+    columns = columns_of(pack, design_of(model, {}))
+    texts = {key: [str(column[key]) for column in columns] for key in ("name", "role", "kind", "holds")}
+    missing = [column["missing"] for column in columns]
+    page.table(
+        "Columns",
+        [
+            Column("", texts["name"]),
+            Column("part", texts["role"], is_text=True),
+            Column("kind", texts["kind"], is_text=True),
+            Column("missing", [f"{n:,}" for n in missing], missing),
+            Column("holds", texts["holds"], is_text=True),
+        ],
+        folded="All columns" if len(columns) > COLUMNS_SHOWN else None,
+    )
+    for note in pack.manifest.notes:
+        page.paragraph(f"{note}.", "note")
 
 
 def add_passes(page: Page, passes: list[dict[str, Any]]) -> None:
@@ -105,7 +129,7 @@ def add_passes(page: Page, passes: list[dict[str, Any]]) -> None:
 def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> None:
     """The command lines of this run."""
     options = directory.read_json(OPTIONS)
-    program = ["python", os.path.join("drivers", f"run_{model['kind']}.py")]
+    program = ["python", options.get("program") or os.path.join("drivers", f"run_{model['kind']}.py")]
     page.heading("Run it again")
     if "argv" in options:
         folder = options.get("working_dir")

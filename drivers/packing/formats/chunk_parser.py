@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from drivers.packing.chunks import Chunk, count_lines
 from drivers.packing.kinds import Column, to_arrays
+from jobs.errors import quoted
 
 Types = dict[str, pa.DataType]  # how each wanted column is read
 
@@ -30,7 +31,7 @@ class Reject:
 
     def __str__(self) -> str:
         where = f", column {self.column!r}" if self.column else ""
-        value = f": {self.value[:40]!r}" if self.value else ":"
+        value = f": {quoted(self.value)}" if self.column or self.value else ":"
         return f"{self.path}, {self.unit} {self.line}{where}{value} {self.reason}"
 
 

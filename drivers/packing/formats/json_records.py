@@ -79,10 +79,13 @@ def elements(source: Source, encoding: str) -> Iterator[Elements]:
     :raises ScanError: an array that does not end, or is not all that its file holds
     """
     pieces = read_pieces(source, PIECE, encoding)
-    first = next(pieces, b"").removeprefix(BYTE_ORDER_MARK)
-    data = first.lstrip(BLANK)
-    line = 1 + count_lines(first[: len(first) - len(data)])
-    data, before = data[1:], b"["
+    begin = b""
+    for piece in pieces:
+        begin = (begin + piece).removeprefix(BYTE_ORDER_MARK)
+        if b"[" in begin:
+            break
+    line = 1 + _leading_lines(begin)
+    data, before = begin.lstrip(BLANK)[1:], b"["
     while True:
         commas, end = top_level(data)
         if end is not None:
