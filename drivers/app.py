@@ -73,6 +73,16 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         where = f" ({error.filename})" if error.filename else ""
         print(f"{parser.prog}: error: {error.strerror or error}{where}", file=sys.stderr)
         return ERROR
+    except MemoryError:
+        print(f"{parser.prog}: error: not enough memory; --plan says what a run takes", file=sys.stderr)
+        return ERROR
+    except Exception as error:
+        # A mistake of this program: one sentence for the user, the rest for whoever mends it.
+        if options is not None and options.debug:
+            traceback.print_exc()
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        print(f"{parser.prog}: error: an unforeseen {told}; --debug shows where it happened", file=sys.stderr)
+        return ERROR
 
 
 @contextlib.contextmanager

@@ -117,3 +117,13 @@ def test_a_column_constant_in_the_first_chunk_only_is_no_error(tmp_path, capsys,
     x = np.repeat([1.0, 2.0], 500)
     write_csv(tmp_path / "t.csv", np.column_stack([np.arange(1000), x]), ["y", "x"])
     assert run_wols.main(["t.csv", "--target", "y", "--dry-run"]) == 0
+
+
+def test_a_mistake_of_the_program_is_one_sentence_too(table, capsys, monkeypatch):
+    monkeypatch.setattr(run_wols, "check_options", lambda options: 1 / 0)
+    assert run_wols.main(["t.csv", "--target", "y"]) == 1
+    told = capsys.readouterr().err
+    assert "error: an unforeseen ZeroDivisionError: division by zero; --debug shows where" in told
+    assert "Traceback" not in told
+    assert run_wols.main(["t.csv", "--target", "y", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
