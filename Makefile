@@ -34,9 +34,10 @@ lint: install  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install  ## time and memory against scikit-learn and PySpark (downloads PySpark)
+bench: install  ## time and memory beside scikit-learn and PySpark, drawn into docs/performance.md (downloads PySpark)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python bench/linear.py
+	$(BIN)/python bench/performance.py
 
 hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Java 17 and Maven)
 	$(BIN)/python hadoop/cluster.py up

@@ -17,15 +17,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 try:
+    from bench.machine import versions
     from bench.measure import FIGURES, Usage, measure, spread, summary
 except ImportError:  # started as a script: its own folder is on the path instead of the project's
+    from machine import versions  # type: ignore[no-redef]
     from measure import FIGURES, Usage, measure, spread, summary  # type: ignore[no-redef]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,6 @@ PEERS = ROOT / "bench" / "peers"
 REFERENCE = "sklearn"
 SMALL, LARGE = 1_000_000, 10_000_000
 AGREEMENT = 1e-6
-LIBRARIES = ("numpy", "pandas", "pyarrow", "polars", "scikit-learn", "pyspark", "mrjob")
 
 
 @dataclass(frozen=True)
@@ -249,15 +248,6 @@ def available(sides: list[Side], driver: Path) -> list[Side]:
             print(f"skipped: {side.name} needs {', '.join(missing)}", file=sys.stderr)
         else:
             found.append(side)
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Of Python and the libraries that the figures depend on most; a reader of CSV may change its speed threefold."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
     return found
 
 

@@ -11,7 +11,7 @@ summed   peak over time of the memory of all processes of the tree together, sam
 Both memories in bytes. Linux only: it needs /proc and PR_SET_CHILD_SUBREAPER, by which orphans come to this process. A
 new process inherits the ru_maxrss of the one that starts it, so this module, and what imports it, stay small: no numpy.
 
-    python bench/measure.py --repeat 3 [--json] -- sort -n data.csv
+    python bench/measure.py --repeat 3 [--limit 60] [--json] -- sort -n data.csv
 """
 
 from __future__ import annotations
@@ -49,27 +49,35 @@ class Usage:
     status: int
     stdout: str
     stderr: str
+    over_limit: bool = False
 
 
-def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Usage:
+def measure(command: Sequence[str], env: Mapping[str, str] | None = None, limit: float | None = None) -> Usage:
     """Run the command to its end and that of its descendants. A failing command is told by its status.
 
-    The calling process must have no other children: all that it has are waited for, and ended after an interrupt.
+    One that takes longer than `limit` seconds is ended, and `over_limit` is set. The calling process must have no other
+    children: all that it has are waited for, and ended after an interrupt.
     """
     _adopt_orphans()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)
         sampler = _Sampler()
+        clock = threading.Timer(limit or 0.0, _end_descendants)
+        clock.daemon = True
         try:
+            if limit is not None:
+                clock.start()
             wall, status, cpu, largest = _reap(process, start)
         finally:
+            clock.cancel()
             summed = sampler.stop()
             _end_descendants()
         out.seek(0)
         err.seek(0)
         stdout, stderr = out.read().decode(errors="replace"), err.read().decode(errors="replace")
-        return Usage(wall, cpu, largest, max(summed, largest), status, stdout, stderr)
+        over_limit = limit is not None and wall >= limit
+        return Usage(wall, cpu, largest, max(summed, largest), status, stdout, stderr, over_limit)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -167,6 +175,7 @@ def _end_descendants() -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure a command and all it starts.", allow_abbrev=False)
     parser.add_argument("--repeat", type=int, default=1, help="Default: %(default)s")
+    parser.add_argument("--limit", type=float, metavar="SECONDS", help="end a run that takes longer")
     parser.add_argument("--json", action="store_true", help="print each run and the summary as JSON")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and the command")
     options = parser.parse_args(argv)
@@ -175,7 +184,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("give --repeat 1 or more, and a command after --")
     usages = []
     for _ in range(options.repeat):
-        usages.append(measure(command))
+        usages.append(measure(command, limit=options.limit))
+        if usages[-1].over_limit:
+            print(f"the command took longer than {options.limit:g} s", file=sys.stderr)
+            return 1
         if usages[-1].status:
             print(usages[-1].stderr, file=sys.stderr, end="")
             print(f"the command ended with status {usages[-1].status}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What every driver does around its algorithm: read options, resume, pack, hold the run directory, end with a status.
 
-Exit status: 0 converged, 1 an error, 2 wrong usage, 3 the chosen model stopped at max-iter, 130 interrupted.
+Exit status: 0 converged, 1 an error, 2 wrong usage, 3 the model stopped at max-iter, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import contextlib
 import dataclasses
 import json
 import os
-import shlex
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from drivers import interruption
 from drivers.options import Parser, without_directory
 from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
 from drivers.packing.formats.options import InputOptions
@@ -30,6 +29,7 @@ from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.runners import check_runner
+from drivers.wording import count, size
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.records import readable
@@ -39,7 +39,7 @@ FREE_OPTIONS = {
     "mrjob_args", "runner", "quiet", "debug", "json", "report", "resume", "run_dir", "keep_passes", "cache_dir",
     "cache_size",
 }  # fmt: skip
-OK, ERROR, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, ERROR, USAGE, NOT_CONVERGED = 0, 1, 2, 3
 
 
 class UsageError(ScanError):
@@ -48,16 +48,16 @@ class UsageError(ScanError):
 
 def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, body: Callable[[Any], int]) -> int:
     """Parses, runs `body(options)`, and turns every way it can end into one message and an exit status."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options = None
     try:
-        options = parse(parser, argv)
-        check_runner(options.runner)
-        with leaving_nothing_half_done(options):
-            return body(options)
-    except KeyboardInterrupt:
-        print("\ninterrupted" + _resume_hint(options), file=sys.stderr)
-        return INTERRUPTED
+        interruption.begin(lambda: _resume_hint(options))
+        with interruption.noticed():
+            options = parse(parser, argv)
+            check_runner(options.runner)
+            with leaving_nothing_half_done(options):
+                return body(options)
+    except KeyboardInterrupt as error:
+        return interruption.tell(error)
     except ScanError as error:
         if options is not None and options.debug:
             traceback.print_exc()
@@ -70,7 +70,10 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
     except OSError as error:
         if options is not None and options.debug:
             traceback.print_exc()
-        where = f" ({error.filename})" if error.filename else ""
+        # A write to a full disk does not say where.
+        workspace = getattr(options, "workspace", None)
+        where = error.filename or (workspace and workspace.directory.path)
+        where = f" ({where})" if where else ""
         print(f"{parser.prog}: error: {error.strerror or error}{where}", file=sys.stderr)
         return ERROR
     except MemoryError:
@@ -83,6 +86,8 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         print(f"{parser.prog}: error: an unforeseen {told}; --debug shows where it happened", file=sys.stderr)
         return ERROR
+    finally:
+        interruption.end()
 
 
 @contextlib.contextmanager
@@ -90,7 +95,7 @@ def leaving_nothing_half_done(options: argparse.Namespace) -> Iterator[None]:
     """Abandons the workspace of a run that ends by an error."""
     try:
         yield
-    except ScanError:
+    except Exception:
         if hasattr(options, "workspace"):
             options.workspace.abandon()
         raise
@@ -100,6 +105,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     """The options; with --resume those of the run that is resumed.
 
     :raises UsageError: --resume with another value of an option than the run began with
+    :raises ScanError: --resume of what is no run, or of one whose folder is gone
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     options = parser.parse_args(argv)
@@ -110,7 +116,14 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     saved = RunDirectory.open(options.resume)
     before = saved.read_json(OPTIONS)
     saved.close()
-    os.chdir(before["working_dir"])
+    if not isinstance(before, dict) or not {"argv", "working_dir"} <= before.keys():
+        raise ScanError(f"{saved.file(OPTIONS)} does not say how the run began; start a new run")
+    try:
+        os.chdir(before["working_dir"])
+    except OSError as error:
+        raise ScanError(
+            f"the run {options.resume} began in {before['working_dir']}, where it cannot go on: {error.strerror}"
+        ) from None
     began_with = parser.parse_args(before["argv"])
     # argparse lets a later value win, so the run's own words come first.
     resumed = parser.parse_args([*before["argv"], *without_directory(argv)], argparse.Namespace(mrjob_args=[]))
@@ -200,6 +213,9 @@ class Workspace:
         if fresh and not self.options.resume:
             self._forget_standard_input()
             shutil.rmtree(self.directory.path, ignore_errors=True)
+            if not self.options.run_dir:
+                with contextlib.suppress(OSError):  # other runs lie there
+                    os.rmdir(os.path.dirname(self.directory.path))
 
     def _sources(self) -> list[Source]:
         """The input files; standard input of a run that is resumed is what was copied then."""
@@ -221,11 +237,11 @@ class Workspace:
     def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
         options = self.options
         n_bytes = sum(source.size for source in sources)
-        size = None
+        total = None
         # Of a compressed file the bytes to come are not known.
         if not find_pack(sources, self.reading, contents, options.cache_dir) and not any(map(compression, sources)):
-            size = n_bytes
-        with self.progress.packing(size) as advance:
+            total = n_bytes
+        with self.progress.packing(total) as advance:
             made = pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
         for note in made.manifest.notes:
             self.progress.say(note)
@@ -235,8 +251,9 @@ class Workspace:
         self.directory.write_json(OPTIONS, saved)
         if made.rejects:
             shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
-        how = "found packed" if made.was_cached else f"packed from {n_bytes / 1e6:,.1f} MB"
-        self.progress.say(f"{made.manifest.n_rows:,} rows x {len(made.manifest.columns)} columns {how}")
+        how = "found packed" if made.was_cached else f"packed from {size(n_bytes)}"
+        columns = count(len(made.manifest.columns), "column")
+        self.progress.say(f"{count(made.manifest.n_rows, 'row')} x {columns} {how}")
         return made
 
 
@@ -287,7 +304,7 @@ def _program(name: str) -> str | None:
 
 def _resume_hint(options: argparse.Namespace | None) -> str:
     workspace = getattr(options, "workspace", None)
-    if workspace is None:
+    # One that was interrupted before its options were written is to be started again.
+    if workspace is None or not os.path.exists(workspace.directory.file(OPTIONS)):
         return ""
-    command = ["python", os.path.relpath(sys.argv[0]), "--resume", os.path.relpath(workspace.directory.path)]
-    return f"; go on with\n  {shlex.join(command)}"
+    return f"; go on with\n  {interruption.resume_command(workspace.directory.path)}"

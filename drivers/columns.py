@@ -17,7 +17,7 @@ TEXTS_SHOWN = 3
 def columns_of(pack: Pack, design: Design) -> list[dict[str, Any]]:
     """Name, role, kind, missing cells and extremes of each column, those that were left out last with the reason."""
     manifest = pack.manifest
-    roles = {name: "feature" for name in design.features}
+    roles = dict.fromkeys(design.features, "feature")
     roles |= {name: role for role in ("target", "weight", "id") if (name := getattr(design, role))}
     found = [
         {

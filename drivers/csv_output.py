@@ -28,6 +28,8 @@ class TableWriter:
 
         :raises ScanError: a full disk
         """
+        if table.num_columns == 1:
+            table = _without_blank_lines(table)
         try:
             self._writer.write_table(table)
         except OSError as error:
@@ -43,3 +45,13 @@ class TableWriter:
             os.replace(self.partial, self.path)
         else:
             os.remove(self.partial)
+
+
+def _without_blank_lines(table: pa.Table) -> pa.Table:
+    """A table of one column, whose empty cells would be empty lines, which readers of CSV pass over."""
+    column = table.column(0)
+    if pa.types.is_floating(column.type):
+        column = column.fill_null(float("nan"))
+    elif pa.types.is_string(column.type):
+        column = column.fill_null("NA")
+    return pa.table([column], names=table.column_names)

@@ -6,10 +6,12 @@ import glob
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jobs.blocks import BlocksFile, block_line
 from jobs.errors import ScanError
+
+Advance = Callable[[int], None]  # told the bytes of each piece that is on its way
 
 
 def hadoop_binary() -> str:
@@ -50,13 +52,13 @@ class HadoopFileSystem:
         """Whether a path is there."""
         return subprocess.run([self.binary, "fs", "-test", "-e", path], capture_output=True).returncode == 0
 
-    def stage(self, path: str, source: Iterable[bytes]) -> str:
+    def stage(self, path: str, source: Iterable[bytes], advance: Advance = lambda n_bytes: None) -> str:
         """Puts a file where it is not there yet, and gives its path."""
         if not self.exists(path):
-            self.put(source, path)
+            self.put(source, path, advance)
         return path
 
-    def put(self, source: Iterable[bytes], path: str) -> None:
+    def put(self, source: Iterable[bytes], path: str, advance: Advance = lambda n_bytes: None) -> None:
         """Streams bytes into a new file that only this user may read; it has its name when it is whole."""
         partial = f"{path}.{os.getpid()}.partial"
         private = ["-D", "fs.permissions.umask-mode=077"]
@@ -68,6 +70,7 @@ class HadoopFileSystem:
         try:
             for piece in source:
                 process.stdin.write(piece)
+                advance(len(piece))
             process.stdin.close()
         except BrokenPipeError:
             pass  # its exit status and message say why
@@ -85,6 +88,13 @@ class HadoopFileSystem:
         done = subprocess.run([self.binary, "fs", *arguments], capture_output=True)
         if check and done.returncode != 0:
             raise ScanError(f"hadoop fs {' '.join(arguments)} failed: {_last_line(done.stderr)}")
+
+
+def kill_application(binary: str, application: str) -> None:
+    """Ends a job on YARN; one that has ended already stays as it is."""
+    # The yarn command need not be there. In a session of its own, Ctrl-C does not reach it.
+    command = [binary, "org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application]
+    subprocess.run(command, capture_output=True, start_new_session=True)
 
 
 def block_lines(blocks: str, index: str) -> Iterable[bytes]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import difflib
+import io
+import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -46,10 +50,25 @@ class Parser(argparse.ArgumentParser):
 
     fails_with: type[Exception] | None = None
 
+    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+        """The options; inputs may stand between them."""
+        words = sys.argv[1:] if args is None else list(args)
+        # Which knows no "--", behind which all words are inputs.
+        return (super().parse_args if "--" in words else self.parse_intermixed_args)(words, namespace)
+
     def error(self, message: str) -> NoReturn:
+        if match := re.fullmatch(r"argument (?:\S+/)?(\S+): expected one argument", message):
+            message += f"; a value that begins with - is joined by =, as in {match[1]}=-1"
+        if match := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
+            known = list(self._option_string_actions)
+            close = [name for name in known if name.startswith(match[1])] or difflib.get_close_matches(
+                match[1], known, 1, 0.7
+            )
+            message += f"; did you mean {close[0]}?" if close else "; --help lists all options"
         if self.fails_with is not None:
             raise self.fails_with(message)
-        super().error(message)
+        # Without the usage, whose forty lines would hide the sentence.
+        self.exit(2, f"{self.prog}: error: {message}\n")
 
     def words(self, name: str, value: Any) -> list[str]:
         """The words of a command line that give an option, named as a Python keyword, this value."""
@@ -153,45 +172,40 @@ def names(text: str) -> list[str]:
 
 def natural(text: str) -> int:
     """A whole number that is not negative."""
+    if not re.fullmatch(r"[+-]?\d+", text.strip(), re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
 
 
-natural.__name__ = "whole number"
-
-
 def positive(text: str) -> float:
     """A finite number above zero."""
-    value = float(text)
+    value = _number(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number above zero")
     return value
-
-
-positive.__name__ = "number"
 
 
 def share(text: str) -> float:
     """A number between 0 and 1."""
-    value = float(text)
+    value = _number(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 
-share.__name__ = "number"
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def list_of(convert: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """An option's list of values separated by commas."""
-
-    def convert_all(text: str) -> list[Any]:
-        return [convert(item) for item in text.split(",")]
-
-    convert_all.__name__ = f"list of {convert.__name__}"
-    return convert_all
+    return lambda text: [convert(item) for item in text.split(",")]
 
 
 def delimiter(text: str) -> str:
@@ -205,8 +219,9 @@ def delimiter(text: str) -> str:
 def encoding(text: str) -> str:
     """The name of a text encoding that Python knows."""
     try:
+        io.TextIOWrapper(io.BytesIO(), text)  # refuses a codec that is none of text, such as base64
         return codecs.lookup(text).name
-    except LookupError:
+    except (LookupError, ValueError):
         raise argparse.ArgumentTypeError(f"{text!r} is no encoding that is known; latin-1 and utf-16 are some") from None
 
 

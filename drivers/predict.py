@@ -69,13 +69,13 @@ def run(options: argparse.Namespace) -> int:
     kept = [(name, WRITTEN[kind_of(types[name])]) for name in options.keep]
     schema = pa.schema([*kept, ("prediction", pa.float64())])
     try:
-        with TableWriter(options.out, schema, reader.text.delimiter if reader.text else ",") as out:
+        with TableWriter(options.out, schema, reader.delimiter) as out:
             for source in sources:
                 for parsed, _ in parse_ahead(parser, reader.chunks(source), options.max_bad_rows):
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
                     predictions = predict(model, _design_matrix(model, found, parsed.n_rows))
-                    cells = [_as_arrow(found[name], kind_of(types[name])) for name in options.keep]
+                    cells = [_as_arrow(found[name], types[name]) for name in options.keep]
                     arrays = [*cells, pa.array(predictions, from_pandas=True)]
                     out.write(pa.Table.from_arrays(arrays, schema=schema))
                     n_rows += parsed.n_rows
@@ -107,7 +107,7 @@ def _types(found: Types, design: Design) -> Types:
     types = {}
     for name, arrow in found.items():
         if arrow is None:
-            raise ScanError(f"the column {name!r} holds lists or records, which are no cells of a table")
+            raise ScanError(f"the column {name!r} holds no numbers, texts or dates")
         wrong = name in design.features and (arrow == TEXT_TYPE) != (name in design.categories)
         types[name] = (TEXT_TYPE if name in design.categories else pa.float64()) if wrong else arrow
     return types
@@ -122,8 +122,9 @@ def _design_matrix(model: dict[str, Any], found: dict[str, Column], n_rows: int)
     return design.apply(Block(0, 0, n_rows, columns)).X
 
 
-def _as_arrow(column: Column, kind: str) -> pa.Array:
-    return to_arrow(column.codes, kind, column.values) if isinstance(column, Texts) else to_arrow(column, kind)
+def _as_arrow(column: Column, arrow: pa.DataType) -> pa.Array:
+    values, texts = (column.codes, column.values) if isinstance(column, Texts) else (column, None)
+    return to_arrow(values, kind_of(arrow), texts, arrow)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,59 +1,128 @@
-"""What the user sees while a run goes on, on stderr: bars on a terminal, plain lines elsewhere, nothing with --quiet."""
+"""What the user is told while a run goes on, on stderr; results do not go through here."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
+from drivers.display import Display, Iteration, open_display
 from drivers.loop import Fit
 
-# Without a terminal, lines of a fast iteration come no closer than this.
-SECONDS_BETWEEN_LINES = 1.0
+SECONDS_BEFORE_ESTIMATE = 2.0
+
+
+class Meter:
+    """How far one thing is that takes time; drawn no more often than the display likes."""
+
+    def __init__(self, display: Display, title: str) -> None:
+        self.display, self.title = display, title
+        self.share: float | None = None
+        self.text = ""
+        self.started = time.perf_counter()
+        self._first: tuple[float, float] | None = None
+        self._next = self.started + display.seconds_before
+
+    def set(self, share: float | None, text: str, steady: bool = False) -> None:
+        """Tells how far it is, in words and, where it is known, as a number between 0 and 1.
+
+        :param steady: it goes on as it does, so that the seconds left can be told
+        """
+        if steady and share is not None and self._first is None:
+            self._first = time.perf_counter(), share
+        self.share, self.text = share, text
+        self.tick()
+
+    def tick(self) -> None:
+        """Tells that time goes by."""
+        now = time.perf_counter()
+        if now >= self._next:
+            self._next = now + self.display.seconds_between
+            self.display.draw(self.title, self.share, self.text, now - self.started, self._left(now))
+
+    def hurry(self) -> None:
+        """What is told next is drawn at once."""
+        self._next = self.started
+
+    def say(self, text: str) -> None:
+        """A line about it that stays."""
+        self.display.say(f"{self.title}: {text}")
+
+    def _left(self, now: float) -> float | None:
+        if self._first is None or self.share is None:
+            return None
+        time_first, share_first = self._first
+        if now - time_first < SECONDS_BEFORE_ESTIMATE or self.share <= share_first:
+            return None
+        return (1 - self.share) * (now - time_first) / (self.share - share_first)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
 
 
 class Progress:
-    """Tells how far a run is; results do not go through here."""
+    """Tells how far a run is."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self._last_line = self._last_pass = time.perf_counter()
+        self.display = open_display(quiet, sys.stderr)
+        self.last_pass_seconds: float | None = None
 
     def say(self, text: str) -> None:
         """One line."""
-        if not self.quiet:
-            print(text, file=sys.stderr)
+        self.display.say(text)
+
+    def packing(self, n_bytes: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Tells of the bytes of the input; what it yields is told of each piece. None: the size is not known."""
+        return self.bytes("packing", n_bytes)
 
     @contextmanager
-    def packing(self, n_bytes: int | None) -> Iterator[Callable[[int], None]]:
-        """A bar over the bytes of the input; what it yields is told of each piece. None: the size is not known."""
-        if self.quiet or not sys.stderr.isatty():
-            yield lambda n: None
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-        from rich.progress import Progress as Bars
+    def bytes(self, title: str, n_bytes: int | None) -> Iterator[Callable[[int], None]]:
+        """Tells of bytes on their way."""
+        n_done = 0
 
-        columns = [TextColumn("packing"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
-        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task("packing", total=n_bytes)
-            yield lambda n: bars.advance(task, n)
+        def advance(n: int) -> None:
+            nonlocal n_done
+            n_done += n
+            share = min(n_done / n_bytes, 1.0) if n_bytes else None
+            meter.set(share, f"{n_done / 1e6:,.0f} " + (f"of {n_bytes / 1e6:,.0f} MB" if n_bytes else "MB"), steady=True)
+
+        with self._metered(title) as meter:
+            yield advance
+
+    @contextmanager
+    def one_pass(self, number: int) -> Iterator[Meter]:
+        """Tells of a pass over the data."""
+        with self._metered(f"pass {number}") as meter:
+            yield meter
+            self.last_pass_seconds = meter.seconds
 
     def iteration(self, fit: Fit) -> None:
-        """A line for an iteration: its number, the best objective, the largest distance of those alive, seconds."""
-        now = time.perf_counter()
-        seconds, self._last_pass = now - self._last_pass, now
-        ended = not fit.state.alive.any()
-        if self.quiet or (now - self._last_line < SECONDS_BETWEEN_LINES and not ended and fit.n_iter > 1):
-            return
-        self._last_line = now
-        objective, distance = (np.array(fit.history[-1][name], dtype=float) for name in ("objective", "distance"))
-        told = [f"pass {fit.n_iter:4d}"]
-        told += [f"objective {np.nanmin(objective):.10g}"] if np.isfinite(objective).any() else []
-        told += [f"distance {np.nanmax(distance):.3g}"] if np.isfinite(distance).any() else []
-        n_alive = int(fit.state.alive.sum())
-        told += [f"{n_alive} of {len(objective)} candidates alive"] if len(objective) > 1 else []
-        self.say("  ".join([*told, f"{seconds:.2f} s"]))
+        """The pass of an iterative run that has ended: the best objective, the largest distance of those alive."""
+        objectives = [_of_finite(np.min, entry["objective"]) for entry in fit.history[-2:]]
+        told = Iteration(
+            number=fit.n_iter,
+            objective=objectives[-1],
+            change=objectives[-1] - objectives[-2] if len(objectives) == 2 else np.nan,
+            distance=_of_finite(np.max, fit.history[-1]["distance"]),
+            seconds=self.last_pass_seconds or 0.0,
+            n_alive=int(fit.state.alive.sum()),
+            n_candidates=len(fit.status),
+        )
+        self.display.iteration(told)
+
+    @contextmanager
+    def _metered(self, title: str) -> Iterator[Meter]:
+        try:
+            yield Meter(self.display, title)
+        finally:
+            self.display.clear()
+
+
+def _of_finite(choose: Callable[[np.ndarray], float], values: list[float]) -> float:
+    finite = np.array(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    return float(choose(finite)) if len(finite) else np.nan

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import re
+import shlex
+from functools import partial
 
 import numpy as np
 
 from drivers.designs import id_hashes, level_of_codes
 from drivers.packing.cache import Pack
-from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT
+from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number, to_arrow
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.packing.pack import PackContents
 from jobs.design import Design, missing_cells
-from jobs.errors import ScanError
+from jobs.errors import ScanError, quoted
 
 # Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
 MOST_CATEGORIES = 2000
 _SHOWN = 6
+# Numbers as people and spreadsheets write them: 1,5  1.234,56  1,234,567  5 %  $3.20.
+_WRITTEN_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d{1,3}(?:([,.' ]?)\d{3}(?:\1\d{3})*)?(?:[.,]\d+)?\s?[%$€£]?", re.ASCII)
 
 
 def add_role_options(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +64,11 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     if options.weight is not None and options.weight == options.target:
         raise ScanError(f"the column {options.target!r} is both target and weight")
     design = Design(features, options.target, options.weight, options.id, options.missing)
+    if not pack.is_partial:
+        _check_empty(design, pack)
     _check_missing(design, pack)
     _check_weights(design, pack)
+    _check_written_numbers(options, design, pack)
     remarks += _code_texts(design, pack)
     if not pack.is_partial:
         _check_enough_rows(design, pack)
@@ -78,6 +85,9 @@ def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[
         free = [name for name in manifest.columns if name not in others]
         features = [name for name in free if manifest.is_numeric(name) and manifest.kind(name) != DATE]
         return features, _remark_on(sorted({*free, *manifest.left_out} - {*features, *options.exclude}), pack)
+    for name in options.exclude:
+        if name not in options.features:
+            raise ScanError(f"--exclude {name}: there is no such name among --features")
     features = [name for name in options.features if name not in options.exclude]
     twice = sorted({name for name in features if features.count(name) > 1})
     if twice:
@@ -115,9 +125,12 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
         texts = pack.texts[name]
         categories = sorted(texts)
         if len(categories) > MOST_CATEGORIES:
+            role, remedy = "feature", f"leave it out with {_exclude([name])}"
+            if name == design.target:
+                role, remedy = "target", "name another one with --target"
             raise ScanError(
                 f"column {name!r} has {len(categories):,} different texts, and at most {MOST_CATEGORIES:,} can be told "
-                f"apart by a {'target' if name == design.target else 'feature'}; leave it out with --exclude {name}"
+                f"apart by a {role}; {remedy}"
             )
         design.categories[name] = categories
         design.levels[name] = level_of_codes(texts, categories)
@@ -130,16 +143,64 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
     return remarks
 
 
+def _check_empty(design: Design, pack: Pack) -> None:
+    """:raises ScanError: a column in a role that has no value at all; with it the features that are constant"""
+    manifest = pack.manifest
+    empty = [name for name in design.columns() if manifest.n_missing[manifest.index(name)] == manifest.n_rows]
+    for name in empty:
+        if name not in design.features:
+            role = next(role for role in ("target", "weight", "id") if getattr(design, role) == name)
+            raise ScanError(f"column {name!r} has no value in any row; name another one with --{role}")
+    if empty:
+        constant = [name for name in _constant(design, pack) if name in design.features]
+        told = [f"{name!r} has no value in any row" for name in empty[:_SHOWN]]
+        told += [f"{name!r} is the same in every row" for name in constant[:_SHOWN]]
+        what = "column " if len(told) == 1 else ""
+        raise ScanError(f"{what}{', '.join(told)}; leave {_them(told)} out with {_exclude([*empty, *constant])}")
+
+
+def _them(things: list) -> str:
+    return "it" if len(things) == 1 else "them"
+
+
+def _exclude(names: list[str]) -> str:
+    """The option that leaves columns out, as a shell takes it."""
+    return f"--exclude {shlex.quote(','.join(names))}"
+
+
 def _check_missing(design: Design, pack: Pack) -> None:
     for name in design.columns():
         n_missing = int(pack.manifest.n_missing[pack.manifest.index(name)])
-        if n_missing == pack.manifest.n_rows and not pack.is_partial:
-            raise ScanError(f"column {name!r} has no value in any row; leave it out with --exclude {name}")
         if n_missing and design.missing == "error":
             found = first_row_where(pack, name, _absent)
             place = place_of_row(pack, found[0]) if found else "a row"
             more = f" (the first of {n_missing:,} such rows)" if n_missing > 1 else ""
             raise ScanError(f"{place}, column {name!r}: the cell is missing{more}; --missing drop leaves such rows out")
+
+
+def _check_written_numbers(options: argparse.Namespace, design: Design, pack: Pack) -> None:
+    """:raises ScanError: a column of text that holds nothing but numbers written for people, and is not said to be text"""
+    for name in [*design.features, *([design.target] if design.target else [])]:
+        if pack.manifest.kind(name) != TEXT or name in options.text:
+            continue
+        texts = pack.texts[name]
+        codes = [code for code, text in enumerate(texts) if not is_number(text)]
+        if not codes or not all(map(_WRITTEN_NUMBER.fullmatch, texts)):
+            continue
+        found = first_row_where(pack, name, partial(np.isin, test_elements=codes))
+        assert found is not None
+        place, cell = place_of_row(pack, found[0]), cell_text(pack, name, found[1])
+        raise ScanError(
+            f"{place}, column {name!r}: {quoted(cell)} is not a number as programs write it; write it like 1234.5, or take "
+            f"the column as text with --text {name}"
+        )
+
+
+def cell_text(pack: Pack, name: str, value: float) -> str:
+    """A packed cell as it was written, or nearly so."""
+    kind = pack.manifest.kind(name)
+    values = np.array([value]) if kind == DATE else np.array([int(value)])
+    return str(to_arrow(values, kind, pack.texts.get(name))[0].as_py())
 
 
 def _absent(values: np.ndarray) -> np.ndarray:
@@ -155,8 +216,11 @@ def _check_weights(design: Design, pack: Pack) -> None:
     if not manifest.is_numeric(name) or manifest.kind(name) == DATE:
         found = first_row_where(pack, name, lambda values: ~_absent(values))
         assert found is not None
-        value: Any = pack.texts[name][int(found[1])] if manifest.kind(name) == TEXT else found[1]
-        raise ScanError(f"{place_of_row(pack, found[0])}, column {name!r}: {value!r} is no weight; weights are numbers")
+        place = place_of_row(pack, found[0])
+        if manifest.kind(name) == INTEGER:
+            raise ScanError(f"{place}, column {name!r}: weights are numbers up to 2^53; divide these by a constant")
+        value = cell_text(pack, name, found[1])
+        raise ScanError(f"{place}, column {name!r}: {quoted(value)} is no weight; weights are numbers")
     j = manifest.index(name)
     if manifest.minima[j] < 0:
         found = first_row_where(pack, name, lambda values: values < 0)
@@ -170,27 +234,36 @@ def _check_weights(design: Design, pack: Pack) -> None:
 def _check_enough_rows(design: Design, pack: Pack) -> None:
     n_rows, n_coefficients = pack.manifest.n_rows, len(design.feature_names) + 1
     if design.target is not None and n_rows < n_coefficients:
+        features = "1 feature" if n_coefficients == 2 else f"{n_coefficients - 1} features"
         raise ScanError(
             f"{n_rows} {'row is' if n_rows == 1 else 'rows are'} too few for {n_coefficients} coefficients, those of "
-            f"{n_coefficients - 1} features and the intercept; name fewer with --features"
+            f"{features} and the intercept; name fewer with --features"
         )
 
 
 def _check_constant(design: Design, pack: Pack) -> None:
     """:raises ScanError: a feature or target that has one value in every row"""
-    constant = {}
-    for name in [*design.features, *([design.target] if design.target else [])]:
-        j = pack.manifest.index(name)
-        if name in design.categories and len(design.categories[name]) == 1:
-            constant[name] = repr(design.categories[name][0])
-        elif name not in design.categories and pack.manifest.minima[j] == pack.manifest.maxima[j]:
-            constant[name] = f"{pack.manifest.minima[j]:g}"
+    constant = _constant(design, pack)
     if design.target in constant:
-        value = constant[design.target]
-        raise ScanError(f"the target {design.target!r} is {value} in every row: there is nothing to explain")
+        raise ScanError(f"the target {design.target!r} is {constant[design.target]}: there is nothing to explain")
     if constant:
-        told = ", ".join(f"{name!r} is {value}" for name, value in list(constant.items())[:_SHOWN])
+        told = [f"{name!r} is {value}" for name, value in constant.items()]
         raise ScanError(
-            f"{told} in every row, which the intercept cannot be told from; leave it out with "
-            f"--exclude {','.join(constant)}"
+            f"{', '.join(told[:_SHOWN])}, which the intercept cannot be told from; leave {_them(told)} out with "
+            f"{_exclude(list(constant))}"
         )
+
+
+def _constant(design: Design, pack: Pack) -> dict[str, str]:
+    """The features, and perhaps the target, that have one value, and which."""
+    manifest, constant = pack.manifest, {}
+    for name in [*design.features, *([design.target] if design.target else [])]:
+        j = manifest.index(name)
+        rows = "wherever it has a value" if manifest.n_missing[j] else "in every row"
+        if manifest.kind(name) == TEXT:
+            if manifest.n_texts[j] == 1:
+                constant[name] = f"{quoted(pack.texts[name][0])} {rows}"
+        elif manifest.minima[j] == manifest.maxima[j]:
+            digits = " to the 53 bits of a number" if manifest.kind(name) == INTEGER else ""
+            constant[name] = f"{manifest.minima[j]:.15g} {rows}{digits}"
+    return constant

@@ -12,16 +12,19 @@ import os
 import shlex
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import jobs
+from drivers import interruption
+from drivers.local_runner import LocalRunner
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
-from drivers.progress import Progress
+from drivers.progress import Meter, Progress
 from drivers.run_directory import RunDirectory
 from drivers.runners import Runner, explain_failure, set_up
+from drivers.watching import watch
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.contract import Statistics
@@ -56,6 +59,7 @@ class Run:
         self.n_passes = checkpoint["n_passes"]
         self.counts = RowCounts.from_json(checkpoint["counts"]) if checkpoint["counts"] else RowCounts()  # of the last pass
         self.warnings: list[str] = []  # of the passes; see `all_warnings`
+        self._entry: dict[str, Any] = {}  # of the last pass in the ledger
         self._runner: Runner | None = None
         self._log = directory.file("run.log")
         os.makedirs(directory.file("queries"), exist_ok=True)
@@ -70,7 +74,7 @@ class Run:
         answer = self.directory.load_phase(phase, PassAnswer)
         if answer is None:
             answer = self._pass(job, question, design, {"phase": phase})
-            self.directory.save_phase(phase, answer, self.n_passes, self.counts)
+            self._save(phase, answer)
         return answer.statistics
 
     def iterate(self, phase: str, job: type[MRScan], design: Design, state: Any, **loop_arguments: Any) -> Fit:
@@ -80,7 +84,7 @@ class Run:
             return self._pass(job, state.query(), design, {"phase": phase}).statistics
 
         def on_pass(fit: Fit) -> None:
-            self.directory.save_phase(phase, fit, self.n_passes, self.counts)
+            self._save(phase, fit)
             self.progress.iteration(fit)
 
         return iterate(
@@ -102,55 +106,68 @@ class Run:
     # -- one pass ----------------------------------------------------------------------------------------------------
 
     def _pass(self, job: type[MRScan], question: Record, design: Design, entry: dict[str, Any]) -> PassAnswer:
+        interruption.check()
         number = self.n_passes + 1
         query = ScanQuery(question, design, self.text)
         path = self.directory.file("queries", f"{number:04d}.query")
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
         if self._runner is None:
-            with _logged(self._log, False):
-                self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory)
+            with _logged(self._log):
+                self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory, self.progress)
         arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
         started = time.perf_counter()
-        answer = self._run_job(job, arguments)
+        with self.progress.one_pass(number) as meter:
+            answer = self._run_job(job, self._runner, arguments, meter)
         seconds = time.perf_counter() - started
         self._check(answer)
         self.n_passes, self.counts = number, answer.counts
         script = os.path.join("jobs", os.path.basename(job.mr_job_script() or ""))
-        self.directory.append_pass(
-            {
-                "pass": number,
-                "job": job.__name__,
-                "runner": self.alias,
-                **entry,
-                "seconds": round(seconds, 4),
-                "task_seconds": round(answer.task_seconds, 4),
-                "rows_in": answer.counts.read + self.pack.manifest.n_rejected,
-                "rows_used": answer.counts.used,
-                "rows_rejected": answer.counts.rejected + self.pack.manifest.n_rejected,
-                "rows_missing": answer.counts.missing,
-                "n_blocks": answer.n_blocks,
-                "n_tasks": answer.n_tasks,
-                "bytes": _pass_bytes(self.pack, design),
-                "query_md5": query.md5(),
-                "statistics_md5": answer.statistics.md5(),
-                "environments": [[environment.to_json(), n] for environment, n in answer.environments],
-                "command": shlex.join(["python", script, *arguments]),
-            }
-        )
+        self._entry = {
+            "pass": number,
+            "job": job.__name__,
+            "runner": self.alias,
+            **entry,
+            "seconds": round(seconds, 4),
+            "task_seconds": round(answer.task_seconds, 4),
+            "rows_in": answer.counts.read + self.pack.manifest.n_rejected,
+            "rows_used": answer.counts.used,
+            "rows_rejected": answer.counts.rejected + self.pack.manifest.n_rejected,
+            "rows_missing": answer.counts.missing,
+            "n_blocks": answer.n_blocks,
+            "n_tasks": answer.n_tasks,
+            "bytes": _pass_bytes(self.pack, design),
+            "query_md5": query.md5(),
+            "statistics_md5": answer.statistics.md5(),
+            "environments": [[environment.to_json(), n] for environment, n in answer.environments],
+            "command": shlex.join(["python", script, *arguments]),
+        }
         self._forget_old_queries(number)
         return answer
 
-    def _run_job(self, job: type[MRScan], arguments: list[str]) -> PassAnswer:
+    def _save(self, phase: str, record: Record) -> None:
+        """Writes the last pass to the ledger, and to the checkpoint what has come of it: both, or with Ctrl-C neither."""
+        with interruption.held():
+            self.directory.append_pass(self._entry)
+            self.directory.save_phase(phase, record, self.n_passes, self.counts)
+
+    def _run_job(self, job: type[MRScan], runner: Runner, arguments: list[str], meter: Meter) -> PassAnswer:
+        last_seconds, n_blocks = self.progress.last_pass_seconds, self.pack.manifest.n_blocks
         log_start = os.path.getsize(self._log) if os.path.exists(self._log) else 0
-        with _logged(self._log, "-v" in arguments or "--verbose" in arguments):
+        verbose = "-v" in arguments or "--verbose" in arguments
+        with _logged(self._log, self.progress.say if verbose else None):
             try:
-                with one_blas_thread(), job(args=arguments).make_runner() as runner:
-                    runner.run()
-                    lines = b"".join(runner.cat_output()).split(b"\n")
+                with (
+                    one_blas_thread(),
+                    _make_runner(job(args=arguments), runner) as running,
+                    watch(runner, meter, n_blocks, last_seconds, running),
+                ):
+                    running.run()
+                    lines = b"".join(running.cat_output()).split(b"\n")
             except ScanError:
                 raise  # the inline runner raises the task's own error
             except Exception as error:
+                interruption.check()
                 with open(self._log, encoding="utf-8", errors="replace") as f:
                     f.seek(log_start)
                     message = explain_failure(error, self.alias, f.read(), self._log)
@@ -181,6 +198,13 @@ class Run:
                     os.remove(path)
 
 
+def _make_runner(job: MRScan, runner: Runner) -> Any:
+    """mrjob's runner of a job, or ours of the same kind."""
+    if runner.alias == "local":
+        job._runner_class = lambda: LocalRunner
+    return job.make_runner()
+
+
 def _pass_bytes(pack: Pack, design: Design) -> int:
     """What a pass reads: the columns of its design."""
     return 8 * pack.manifest.n_rows * len(design.columns())
@@ -198,14 +222,25 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+class _Teller(logging.Handler):
+    """Tells the user what is logged."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self.say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say(self.format(record))
+
+
 @contextmanager
-def _logged(path: str, verbose: bool) -> Any:
-    """What mrjob says goes to the log of the run, and with -v to stderr too."""
+def _logged(path: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
+    """What mrjob says goes to the log of the run, and with -v to the user too."""
     logger = logging.getLogger("mrjob")
     kept = logger.handlers[:], logger.propagate, logger.level
     file_handler = logging.FileHandler(path, encoding="utf-8")
     file_handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger.handlers = [file_handler, *([logging.StreamHandler()] if verbose else [])]
+    logger.handlers = [file_handler, *([_Teller(say)] if say else [])]
     logger.propagate, logger.level = False, logging.INFO
     try:
         yield

@@ -44,7 +44,8 @@ class RunDirectory:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             candidates = [f"runs/{name}-{stamp}"] + [f"runs/{name}-{stamp}-{i}" for i in range(2, 100)]
             path = next(candidate for candidate in candidates if not os.path.exists(candidate))
-        if os.path.isdir(path) and os.listdir(path):
+        # A run that was interrupted before it began may have left these.
+        if os.path.isdir(path) and set(os.listdir(path)) - {".lock", f".{OPTIONS}.partial"}:
             raise ScanError(f"the run directory {path} is not empty; give another, or --resume {path} to go on with it")
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)

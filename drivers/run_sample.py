@@ -49,8 +49,9 @@ def run(options: argparse.Namespace) -> int:
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
     sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = as_table(sample, workspace.pack)
-    delimiter = manifest.text.delimiter if manifest.text else ","
-    with TableWriter(options.out, rows.schema, delimiter, header=not options.columns or options.header == "yes") as out:
+    with TableWriter(
+        options.out, rows.schema, manifest.delimiter, header=not options.columns or options.header == "yes"
+    ) as out:
         out.write(rows)
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
@@ -77,12 +78,12 @@ def as_table(sample: SampleStatistics, pack: Pack) -> pa.Table:
     # Whole numbers beyond 2^53 are not exact in a sample, whose rows are of float64: they are looked up.
     exact = [name for name, kind in zip(manifest.columns, manifest.kinds) if kind in (INTEGER, HASH)]
     looked_up = cells_at(pack, exact, sample.places[order, 1], sample.places[order, 2]) if exact else {}
-    columns = {}
+    columns, types = {}, manifest.types()
     for j, (name, kind) in enumerate(zip(manifest.columns, manifest.kinds)):
         values = looked_up.get(name, sample.rows[order, j])
         if kind == TEXT:
             values = np.where(np.isnan(values), MISSING_CODE, values).astype(np.int32)
-        columns[name] = to_arrow(values, kind, pack.texts.get(name))
+        columns[name] = to_arrow(values, kind, pack.texts.get(name), types[name])
     return pa.table(columns)
 
 

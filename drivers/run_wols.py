@@ -27,7 +27,7 @@ from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, contents_for, make_design
-from drivers.run import Run
+from drivers.run import Run, one_blas_thread
 from drivers.tables import print_result
 from drivers.wols import fit_exactly
 from drivers.wols_gradient import Descent, descend
@@ -110,7 +110,7 @@ def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], 
     :raises ScanError: what the program would end with
     """
     options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
-    with leaving_nothing_half_done(options):
+    with leaving_nothing_half_done(options), one_blas_thread():
         workspace, model = train(options)
         workspace.finish(model, None)
     return readable(model), workspace.run

@@ -15,6 +15,7 @@ from typing import Any
 
 from drivers.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
 from drivers.packing.cache import Pack
+from drivers.progress import Progress
 from drivers.run_directory import RunDirectory
 from drivers.shipping import build_zip
 from jobs.errors import ScanError
@@ -26,6 +27,17 @@ RUNNERS = ("inline", "local", "hadoop", "spark", "emr")
 HADOOP_SPLIT_BYTES = 64 << 20
 # What chooses numpy's and BLAS' kernels, and with them the last bits.
 KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES")
+# Java tells of its errors only, unless the user wants more; a task that fails says why in a warning, without which mrjob
+# does not show the task's own error. The lines of the Hadoop client are not among these: mrjob reads the application, the
+# percent and the counters in them, and only the log of the run gets them.
+QUIET_JAVA = {
+    "hadoop": {
+        "mapreduce.map.log.level": "WARN",
+        "mapreduce.reduce.log.level": "WARN",
+        "yarn.app.mapreduce.am.log.level": "ERROR",
+    },
+    "spark": {"spark.log.level": "ERROR"},
+}
 # What to try, by what the log says.
 HINTS = {
     r"No module named 'numpy'": "the Python of the nodes has no numpy; name one that has with --python-bin",
@@ -41,9 +53,10 @@ class Runner:
     alias: str
     arguments: list[str]
     inputs: list[str]
+    hadoop_binary: str | None = None
 
 
-def set_up(alias: str, mrjob_args: list[str], pack: Pack, directory: RunDirectory) -> Runner:
+def set_up(alias: str, mrjob_args: list[str], pack: Pack, directory: RunDirectory, progress: Progress) -> Runner:
     """Makes a runner ready: private temp space, the code and the blocks where its tasks can reach them."""
     user = Switches(alias, mrjob_args)
     tmp = directory.file("tmp")
@@ -53,20 +66,22 @@ def set_up(alias: str, mrjob_args: list[str], pack: Pack, directory: RunDirector
     if alias in LOCAL_RUNNERS:
         # The tasks are this Python, where jobs and mrjob are installed and compiled: nothing to ship.
         arguments = user.with_defaults({**defaults, "--no-bootstrap-mrjob": None})
-        return Runner(alias, [*arguments, f"--blocks={pack.blocks}"], [pack.index])
+        # Tasks have working folders of their own.
+        return Runner(alias, [*arguments, f"--blocks={os.path.abspath(pack.blocks)}"], [os.path.abspath(pack.index)])
     code = directory.file("jobs.zip")
     build_zip(code)
     if alias == "hadoop":
-        return _set_up_hadoop(user, defaults, code, pack)
+        return _set_up_hadoop(user, defaults, code, pack, progress)
     lines = directory.file("tmp", "blocks.txt")
     with open(lines, "wb") as f:
         f.writelines(block_lines(pack.blocks, pack.index))
     spark = {"--python-bin": sys.executable, "--spark-tmp-dir": tmp} if alias == "spark" else {}
     arguments = user.with_defaults({**defaults, **spark, "--no-bootstrap-mrjob": None})
-    return Runner(alias, ["-D", "mapreduce.job.reduces=1", *_kernel_choice(), *arguments, f"--py-files={code}"], [lines])
+    jobconf = user.jobconf({"mapreduce.job.reduces": "1", **QUIET_JAVA.get(alias, {})})
+    return Runner(alias, [*jobconf, *_kernel_choice(), *arguments, f"--py-files={code}"], [lines])
 
 
-def _set_up_hadoop(user: Switches, defaults: dict[str, str | None], code: str, pack: Pack) -> Runner:
+def _set_up_hadoop(user: Switches, defaults: dict[str, str | None], code: str, pack: Pack, progress: Progress) -> Runner:
     # In mrjob.conf hadoop_bin may be a list of words, whose first is the program.
     given = user.value("--hadoop-bin", "hadoop_bin")
     binary = (given if isinstance(given, str) else given[0]) if given else hadoop_binary()
@@ -75,7 +90,9 @@ def _set_up_hadoop(user: Switches, defaults: dict[str, str | None], code: str, p
     home = f"hdfs:///tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}"
     pack_name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
     # Sent once and found again by later passes and runs; a pass itself ships only its query and its script.
-    lines = files.stage(f"{home}/packs/{pack_name}/blocks.txt", block_lines(pack.blocks, pack.index))
+    n_bytes = os.path.getsize(pack.blocks) * 4 // 3
+    with progress.bytes("to HDFS", n_bytes) as advance:
+        lines = files.stage(f"{home}/packs/{pack_name}/blocks.txt", block_lines(pack.blocks, pack.index), advance)
     with open(code, "rb") as f:
         content = f.read()
     code_on_hdfs = files.stage(f"{home}/code/{hashlib.sha256(content).hexdigest()[:16]}/jobs.zip", [content])
@@ -90,9 +107,9 @@ def _set_up_hadoop(user: Switches, defaults: dict[str, str | None], code: str, p
         }
     )
     # Streaming's input format cuts by the number of map tasks asked for, and at HDFS blocks.
-    n_maps = -(-os.path.getsize(pack.blocks) * 4 // 3 // HADOOP_SPLIT_BYTES)
-    jobconf = ["-D", "mapreduce.job.reduces=1", "-D", f"mapreduce.job.maps={n_maps}"]
-    return Runner("hadoop", [*jobconf, *_kernel_choice(), *arguments, f"--py-files={code_on_hdfs}"], [lines])
+    n_maps = -(-n_bytes // HADOOP_SPLIT_BYTES)
+    jobconf = user.jobconf({"mapreduce.job.reduces": "1", "mapreduce.job.maps": str(n_maps), **QUIET_JAVA["hadoop"]})
+    return Runner("hadoop", [*jobconf, *_kernel_choice(), *arguments, f"--py-files={code_on_hdfs}"], [lines], binary)
 
 
 class Switches:
@@ -123,6 +140,11 @@ class Switches:
             if is_flag or value is not None:
                 chosen.append(switch if is_flag else f"{switch}={value}")
         return [*chosen, *self.arguments]
+
+    def jobconf(self, defaults: dict[str, str]) -> list[str]:
+        """The switches for the defaults that mrjob.conf does not set; a switch of the user's comes later, and wins."""
+        names = [name for name in defaults if name not in self.conf.get("jobconf", {})]
+        return [word for name in names for word in ("-D", f"{name}={defaults[name]}")]
 
 
 def _conf_options(alias: str, arguments: list[str]) -> dict:

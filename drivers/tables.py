@@ -10,9 +10,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from drivers.wording import count, size
+
 WIDTH = 80
+NAME_WIDTH = 30
+# More coefficients than these are left to the report.
+ROWS_SHOWN = 60
 COVARIANCE_TITLES = {
-    "classical": "standard errors: classical, weights as inverse variances",
+    "classical": "standard errors: classical",
     "HC0": "standard errors: HC0 sandwich, any variance in any row",
     "equal-variance": "standard errors: sandwich for rows that are equally noisy",
 }
@@ -20,7 +25,7 @@ COVARIANCE_TITLES = {
 
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     """The coefficients, the measures of fit and the warnings of a linear model."""
-    console = Console(width=WIDTH, highlight=False)
+    console = _console()
     console.print(
         f"Weighted least squares of {model['target']}" if model["weight"] else f"Least squares of {model['target']}"
     )
@@ -37,13 +42,13 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
 
 def print_plan(plan: dict[str, Any]) -> None:
     """What a run would cost."""
-    console = Console(width=WIDTH, highlight=False)
+    console = _console()
     about = "" if plan["exact"] else "about "
     low, high = plan["passes"]
     n_files, n_tasks = len(plan["inputs"]), plan["tasks"]
     rows = [
         ("runner", plan["runner"]),
-        ("input", f"{size(plan['input_bytes'])} in {n_files:,} file{'s' if n_files > 1 else ''}"),
+        ("input", f"{size(plan['input_bytes'])} in {count(n_files, 'file')}"),
         ("table", f"{about}{plan['rows']:,} rows x {plan['columns']:,} columns"),
         ("passes", f"{low:,}" if low == high else f"{low:,} to {high:,}"),
         *((f"  {p['name']}", _passes(p)) for p in plan["phases"] if len(plan["phases"]) > 1 or p["why"]),
@@ -53,7 +58,7 @@ def print_plan(plan: dict[str, Any]) -> None:
     else:
         rows += [
             ("packing", "done already" if plan["is_packed"] else "one read of the input"),
-            ("read a pass", f"{about}{size(plan['bytes_a_pass'])} by {n_tasks:,} map task{'s' if n_tasks > 1 else ''}"),
+            ("read a pass", f"{about}{size(plan['bytes_a_pass'])} by {count(n_tasks, 'map task')}"),
             ("memory a task", f"about {size(plan['memory_a_task'])}"),
             ("shuffled a pass", f"at most {plan['records_shuffled']:,} records"),
             ("disk", f"{about}{size(plan['disk']['pack'])} for the pack"),
@@ -69,17 +74,24 @@ def print_plan(plan: dict[str, Any]) -> None:
 
 def print_dry_run(told: dict[str, Any]) -> None:
     """What the first rows hold."""
-    console = Console(width=WIDTH, highlight=False)
+    console = _console()
     for note in told["notes"]:
         console.print(textwrap.fill(note, WIDTH))
-    table = _plain_table("column", "role", "kind", "missing", "holds")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    longest = max(len(column["name"]) for column in told["columns"])
+    table.add_column("column", min_width=min(longest, NAME_WIDTH), overflow="fold")
+    for heading in ("role", "kind"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("missing", justify="right", no_wrap=True)
+    table.add_column("holds", no_wrap=True, overflow="ellipsis")
     for column in told["columns"]:
         table.add_row(column["name"], column["role"], column["kind"], f"{column['missing']:,}", column["holds"])
     console.print(table)
     _print_remarks(console, told["remarks"])
-    which = "all" if told["whole"] else "the first"
-    rejected = f"; bad rows among them: {told['rejected']:,}" if told["rejected"] else ""
-    console.print(f"the options are sound, and so are {which} {told['rows']:,} rows{rejected}")
+    sound = f"all {count(told['rows'], 'row')}" if told["whole"] else f"the first {count(told['rows'], 'row')}"
+    if told["rejected"]:
+        sound += f", but for {count(told['rejected'], 'bad one')}"
+    console.print(f"the options are sound, and so are {sound}")
 
 
 def _passes(phase: dict[str, Any]) -> str:
@@ -92,20 +104,16 @@ def _print_remarks(console: Console, remarks: list[str]) -> None:
         console.print(textwrap.fill(f"! {remark}", WIDTH, subsequent_indent="  "), style="yellow")
 
 
-def size(n_bytes: float) -> str:
-    """Bytes in the unit that suits them, powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} TB"
-
-
 def number(value: Any, digits: int = 5) -> str:
     """A number in the fewest characters that show its digits."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def _console() -> Console:
+    """80 columns, and a name in brackets is a name and no markup."""
+    return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
 def _plain_table(*columns: str) -> Table:
@@ -122,7 +130,12 @@ def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
         "", "coef", "std err", letter, f"P>|{letter}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"
     )
     table.title = COVARIANCE_TITLES[values["covariance_type"]]
-    for j, name in enumerate(["intercept", *model["features"]]):
+    if model["weight"] and values["covariance_type"] == "classical":
+        table.title += ", weights as inverse variances"
+    names = ["intercept", *model["features"]]
+    if len(names) > ROWS_SHOWN:
+        table.caption = f"and {len(names) - ROWS_SHOWN:,} more coefficients, in the report and the model file"
+    for j, name in enumerate(names[:ROWS_SHOWN]):
         low, high = values["intervals"][j]
         table.add_row(
             name, number(values["estimates"][j], 6), number(values["standard_errors"][j], 4),

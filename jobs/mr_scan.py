@@ -18,7 +18,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Optional
 
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
 from jobs.design import Design, RowCounts
@@ -87,6 +87,9 @@ class MRScan(MRJob):
     # Values come in the order of the data, so that siblings meet early and the reducer holds few of them.
     SORT_VALUES = True
 
+    # Called after each block, where a driver watches a pass in its own process.
+    block_done: Any = None
+
     def configure_args(self):
         super().configure_args()
         self.add_file_arg("--query", help="The file with the query of this pass: a ScanQuery record on one line.")
@@ -130,6 +133,8 @@ class MRScan(MRJob):
         self.n_blocks += 1
         if self.n_blocks % 64 == 0:  # Hadoop ends a task that is silent for ten minutes
             self.set_status(f"{self.n_blocks} blocks")
+        if self.block_done is not None:
+            self.block_done()
 
     def mapper_final(self):
         """Output: for each open subtree "node PART START LEVEL" and a Subtree; then "task" and a TaskReport. All have

@@ -163,7 +163,7 @@ def test_types(tmp_path):
     assert table.types == {
         "n": pa.float64(),
         "whole": pa.int64(),
-        "huge": pa.float64(),
+        "huge": TEXT_TYPE,
         "b": pa.bool_(),
         "day": pa.timestamp("us"),
         "at": pa.timestamp("us", "UTC"),
@@ -342,6 +342,7 @@ CELLS = [
     "false",
     '"a"',
     '"é"',
+    '"\ufffd"',
     '"1.5"',
 ]
 CELLS += [

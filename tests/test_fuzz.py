@@ -1,4 +1,4 @@
-"""Tables with damaged bytes: each gives the rows that Python's csv and float find in it, or one message about the right line.
+"""Tables with damaged bytes: each gives the rows that Python's csv and float find in it, or one message that is true.
 
 The oracle never sees the packer's code: it cuts the bytes with `csv`, one character a byte, counts physical lines with
 `io`, and reads cells with `float`, `int` and `numpy.datetime64`. From the packer it takes only what a table leaves open:
@@ -40,8 +40,9 @@ from jobs.errors import ScanError
 
 HANGS_AFTER = 10  # seconds
 TRIES, MANY_TRIES = 300, 10_000
-TRIES_A_PROCESS = 250
+TRIES_A_SEED = 250
 EVERY = 1 << 30  # bad rows
+DELIMITERS = (",", ";", "\t", "|")
 INSERTED = [
     b'"', b"\r", b"\n", b"\r\n", b",", b";", b"\t", b"|", b"\x00", b"\xff", b"\xc3\xa9", b"\xef\xbb\xbf", b"nan", b"inf",
     b"1e999", b"NA", b"true", b"2020-01-01", b"99999999999999999", b"99999999999999999999", b"+7", b" ", b'""',
@@ -62,13 +63,27 @@ LAST_COLUMNS = [
 
 @dataclass
 class Try:
-    """Files and how they are read."""
+    """Files and how they are read; a byte is a character, unless the encoding is UTF-8."""
 
     files: list[bytes]
     options: InputOptions
     compressed: bool
     chunk_bytes: int
     block_bytes: int
+
+    @property
+    def encoding(self) -> str:
+        return "utf-8" if self.options.encoding == "utf-8" else "latin-1"
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """The files as they lie on disk."""
+        paths = []
+        for i, data in enumerate(self.files):
+            if self.options.encoding == "utf-16":
+                data = data.decode("latin-1").encode("utf-16")
+            paths.append(folder / f"{name}-{i}.csv{'.gz' if self.compressed else ''}")
+            paths[-1].write_bytes(gzip.compress(data, 1) if self.compressed else data)
+        return paths
 
 
 def make_try(g: random.Random) -> Try:
@@ -83,16 +98,14 @@ def make_try(g: random.Random) -> Try:
         columns, header = ("y", "x", "w", "s"), "no"
         first = b""
     last = g.choice(LAST_COLUMNS)
-    n_rows = g.choice([1, 5, 40])
-    rows = [
-        delimiter.join([b"%d" % k, b"%d.5" % (k % 7), b'"%d"' % (k % 3), g.choice(last)]) + end for k in range(n_rows)
-    ]
-    latin = g.random() < 0.15
+    n_rows = g.choice([1, 3, 8, 40])
+    rows = [delimiter.join([b"%d" % k, b"%d.5" % (k % 7), b'"%d"' % (k % 3), g.choice(last)]) + end for k in range(n_rows)]
+    encoding = g.choice(["utf-8"] * 6 + ["latin-1", "utf-16"])
     files = []
     cut = g.randrange(len(rows) + 1) if g.random() < 0.1 else len(rows)
     for piece in (rows[:cut], rows[cut:]):
         text = b"".join([first, *piece])
-        if latin:
+        if encoding != "utf-8":
             text = text.replace(b"\xc3\xa9", b"\xe9")
         if piece:
             # The first records of several files must agree, or the table is none.
@@ -101,7 +114,7 @@ def make_try(g: random.Random) -> Try:
         columns=columns,
         header=header,
         delimiter=delimiter.decode() if g.random() < 0.3 else None,
-        encoding="latin-1" if latin else "utf-8",
+        encoding=encoding,
         missing_tokens=g.choice([InputOptions.missing_tokens] * 3 + [("NA", "red"), ("", "0"), ("-",)]),
         text=g.choice([(), (), (), ("x",), ("s", "y")]) if first or columns else (),
     )
@@ -161,9 +174,7 @@ def records_of(files: list[bytes], delimiter: str, encoding: str) -> list[Record
 def without_headers(records: list[Record]) -> list[Record]:
     """The records but the first of each file, and those that are the first one of all byte for byte."""
     header = records[0].text
-    starts_of_files = {min(r.line for r in records if r.file == i): i for i in {r.file for r in records}}
-    first = {(i, line) for line, i in starts_of_files.items()}
-    first |= {(i, min(r.line for r in records if r.file == i)) for i in {r.file for r in records}}
+    first = {(i, min(r.line for r in records if r.file == i)) for i in {r.file for r in records}}
     again = "\n" not in header and "\r" not in header
     return [r for r in records if (r.file, r.line) not in first and not (again and r.text == header)]
 
@@ -176,16 +187,16 @@ NUMBER = re.compile(r"[ \t]*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan))[ \t
 DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?", re.ASCII)
 
 
-def read_cell(cell: str, arrow: pa.DataType, options: InputOptions):
+def read_cell(cell: str, arrow: pa.DataType, one: Try):
     """The value of a cell, None where it is missing.
 
     :raises Bad: when it is none of this type
     """
     try:
-        text = cell.encode("latin-1").decode(options.encoding)
+        text = cell.encode("latin-1").decode(one.encoding)
     except UnicodeDecodeError:
         raise Bad from None
-    tokens = options.missing_tokens
+    tokens = one.options.missing_tokens
     if text in tokens or ("" in tokens and text.strip(" ") == "" and len(text) <= 8):
         return None
     if arrow == TEXT_TYPE:
@@ -220,7 +231,7 @@ class Judged:
     bad: list[tuple[int, int, dict[str, str]]]
 
 
-def judge(records: list[Record], names: list[str], types: dict[str, pa.DataType], options: InputOptions) -> Judged:
+def judge(records: list[Record], names: list[str], types: dict[str, pa.DataType], one: Try) -> Judged:
     judged = Judged([], [], [])
     for record in records:
         if len(record.cells) != len(names):
@@ -230,9 +241,9 @@ def judge(records: list[Record], names: list[str], types: dict[str, pa.DataType]
         for name, arrow in types.items():
             cell = record.cells[names.index(name)]
             try:
-                row.append(read_cell(cell, arrow, options))
+                row.append(read_cell(cell, arrow, one))
             except Bad:
-                bad[name] = cell.encode("latin-1").decode(options.encoding, "replace")
+                bad[name] = cell.encode("latin-1").decode(one.encoding, "replace")
         if bad:
             judged.bad.append((record.file, record.line, bad))
         else:
@@ -265,10 +276,7 @@ def rows_of(made: Pack) -> list[list]:
 
 def check(one: Try, g: random.Random, folder: Path, name: str) -> str:
     """Packs the files of a try and compares; says in a word how it ended."""
-    paths = []
-    for i, data in enumerate(one.files):
-        paths.append(folder / f"{name}-{i}.csv{'.gz' if one.compressed else ''}")
-        paths[-1].write_bytes(gzip.compress(data, 1) if one.compressed else data)
+    paths = one.write(folder, name)
     chunks_module.chunks.__defaults__ = ("utf-8", one.chunk_bytes)
     pack_module.BLOCK_BYTES = one.block_bytes
     cache = str(folder / "cache")
@@ -276,42 +284,52 @@ def check(one: Try, g: random.Random, folder: Path, name: str) -> str:
     def packed(max_bad_rows: int) -> Pack:
         return pack(sources, one.options, PackContents(max_bad_rows=max_bad_rows), cache, 0)
 
+    if one.compressed and g.random() < 0.2:
+        os.truncate(paths[0], g.randrange(1, paths[0].stat().st_size))
+        with pytest.raises(ScanError):
+            sources = find_sources(map(str, paths))
+            packed(EVERY)
+        return "cut"
     try:
         sources = find_sources(map(str, paths))
         reader = open_table(sources, one.options)
     except ScanError as error:
         return refused(one, str(error))
-    records = records_of(one.files, reader.delimiter, one.options.encoding)
+    records = records_of(one.files, reader.delimiter, one.encoding)
     if reader.header:
         records = without_headers(records)
     looked = reader.look(reader.names)
     try:
         made = packed(EVERY)
     except ScanError as error:
-        judged = judge(records, reader.names, looked, one.options)
+        judged = judge(records, reader.names, looked, one)
         assert not judged.rows, str(error)
-        assert re.search("holds no rows that can be used$" if judged.bad else "holds no rows of data$", str(error)), str(error)
+        assert re.search("holds no rows that can be used$" if judged.bad else "holds no rows of data$", str(error)), str(
+            error
+        )
         return "no rows"
     types = made.manifest.types()
-    judged = judge(records, reader.names, types, one.options)
+    judged = judge(records, reader.names, types, one)
     assert made.manifest.n_rows + made.manifest.n_rejected == len(records), (made.manifest.n_rows, made.manifest.n_rejected)
-    assert rows_of(made) == judged.rows
+    assert rows_of(made) == judged.rows, (rows_of(made), judged.rows)
     check_rejects(made, judged, sources)
     for row in g.sample(range(len(judged.rows)), min(2, len(judged.rows))):
         file, line = judged.places[row]
-        assert place_of_row(made, row) == f"{sources[file].shown}, line {line}"
+        place = f"{sources[file].shown}, line {line}"
+        assert place_of_row(made, row) == place, (row, place_of_row(made, row), place)
     allowed = g.choice([0, 0, 3])
     if len(judged.bad) <= allowed:
         return "rows"
     with pytest.raises(ScanError) as raised:
         packed(allowed)
-    told = re.findall(r"^(?:  )?(\S+), line (\d+)[,:]", str(raised.value).replace("first:\n", "first:\n"), re.MULTILINE)
+    told = re.findall(r"^(?:  )?(\S+), line (\d+)[,:]", str(raised.value), re.MULTILINE)
     places = [(shown, int(line)) for shown, line in told]
     if types == looked:
-        assert places == [(sources[i].shown, line) for i, line, _ in judged.bad[: allowed + 1][:3]]
+        wanted = [(sources[i].shown, line) for i, line, _ in judged.bad[: allowed + 1][:3]]
+        assert places == wanted, (str(raised.value), wanted)
     else:  # which column was read how when the first bad record came depends on what stands behind it
-        both = judged.bad + judge(records, reader.names, looked, one.options).bad
-        assert set(places) <= {(sources[i].shown, line) for i, line, _ in both}
+        both = judged.bad + judge(records, reader.names, looked, one).bad
+        assert set(places) <= {(sources[i].shown, line) for i, line, _ in both}, str(raised.value)
     return "bad rows"
 
 
@@ -323,38 +341,62 @@ def check_rejects(made: Pack, judged: Judged, sources: list) -> None:
     with open(made.rejects, newline="", encoding="utf-8") as f:
         header, *listed = csv.reader(f)
     assert header == ["file", "line", "column", "value", "reason"]
-    assert [(file, int(line)) for file, line, *_ in listed] == [(sources[i].shown, line) for i, line, _ in judged.bad]
+    places = [(sources[i].shown, line) for i, line, _ in judged.bad]
+    assert [(file, int(line)) for file, line, *_ in listed] == places, (listed, places)
     for (_, _, column, value, reason), (_, _, bad) in zip(listed, judged.bad):
         assert bad.get(column) == value, (column, value, reason, bad)
         assert reason
 
 
 def refused(one: Try, message: str) -> str:
-    """A table that cannot be begun; its message must be true."""
-    data = one.files[0]
-    first = next(iter(re.split(rb"[\r\n]+", data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n"))), b"")
-    true = {
-        r"is empty$": any(not data for data in one.files),
-        r"holds no rows of data$": any(not re.sub(rb"[\r\n]", b"", data.removeprefix(b"\xef\xbb\xbf")) for data in one.files),
-        r"is not text: it has zero bytes": any(b"\x00" in data for data in one.files),
-        r"is UTF-16 text": any(data[:2] in (b"\xff\xfe", b"\xfe\xff") for data in one.files),
-        r"is not text in UTF-8: its first line": not data.isascii(),
-        r"line \d+: column \d+ has no name": True,
-        r"line \d+: the column name .* stands there twice": True,
-        r"has the columns .*, but .* has": len(one.files) > 1,
-    }
-    assert any(re.search(pattern, message, re.DOTALL) and holds for pattern, holds in true.items()), (message, first)
+    """A table that cannot be begun; what its message says must be so, under one of the delimiters that might be taken."""
+    is_utf8 = one.encoding == "utf-8"
+    texts = [data.removeprefix(b"\xef\xbb\xbf") if is_utf8 else data for data in one.files]
+    if re.search(r"holds no rows of data$|is empty$", message):
+        assert any(not text.strip(b"\r\n") for text in texts), message
+    elif "is not text: it has zero bytes" in message:
+        assert any(b"\x00" in text for text in texts), message
+    elif "is UTF-16 text" in message:
+        assert is_utf8 and any(data[:2] in (b"\xff\xfe", b"\xfe\xff") for data in one.files), message
+    elif re.search(r" has the columns .*, but .* has .*; the files of a table", message, re.DOTALL):
+        assert len(one.files) > 1, message
+    else:
+        delimiters = [one.options.delimiter] if one.options.delimiter else DELIMITERS
+        tables = [records_of(one.files[:1], delimiter, one.encoding) for delimiter in delimiters]
+        assert any(is_true_of(message, records, one) for records in tables), message
     return "refused"
+
+
+def is_true_of(message: str, records: list[Record], one: Try) -> bool:
+    """Whether a message about the first record fits it."""
+    head = records[0]
+    names = [cell.encode("latin-1").decode(one.encoding, "replace").strip() for cell in head.cells]
+    if found := re.match(r"there is no column '(\w+)'", message):
+        return found[1] in one.options.text and (found[1] not in names or "has no header line" in message)
+    found = re.search(r", line (\d+): (.*)", message, re.DOTALL)
+    if not found or int(found[1]) != head.line:
+        return False
+    what = found[2]
+    if found := re.match(r"column (\d+) has no name", what):
+        return names[int(found[1]) - 1 :][:1] == [""]
+    if found := re.match(r"the column name (.*?)(\.\.\.)? stands there twice", what, re.DOTALL):
+        return len(set(names)) < len(names)
+    if found := re.match(r"the header has (\d+) cells?, but the rows below it have (\d+);", what):
+        return len(names) == int(found[1]) and int(found[2]) in [len(record.cells) for record in records[1:]]
+    if found := re.match(r"this row has (\d+) cells?, and --columns names 4;", what):
+        return len(names) == int(found[1]) and one.options.columns is not None
+    if what.startswith("the header goes on to the end of the file"):
+        return len(records) == 1 and '"' in head.text
+    return what.startswith("this is not text in UTF-8") and "\ufffd" in head.text.encode("latin-1").decode(
+        "utf-8", "replace"
+    )
 
 
 def run_whole(one: Try, folder: Path, name: str) -> str:
     """The program over a try: one message or none, and no traceback."""
-    paths = []
-    for i, data in enumerate(one.files):
-        paths.append(folder / f"{name}-{i}.csv")
-        paths[-1].write_bytes(data)
-    argv = [*map(str, paths), "--target=y", "--weight=w", "--no-report", f"--cache-dir={folder / 'cache'}", "--cache-size=0"]
-    argv += [f"--run-dir={folder / name}", f"--encoding={one.options.encoding}", "--missing=drop", "--max-bad-rows=9"]
+    argv = [*map(str, one.write(folder, name)), "--target=y", "--weight=w", "--missing=drop", "--max-bad-rows=9"]
+    argv += [f"--run-dir={folder / name}", f"--encoding={one.options.encoding}", "--no-report"]
+    argv += [f"--cache-dir={folder / 'cache'}", "--cache-size=0"]
     if one.options.columns:
         argv += ["--columns=y,x,w,s", "--header=no"]
     out, err = io.StringIO(), io.StringIO()
@@ -389,22 +431,23 @@ def tries(seed: int, n: int, folder: str) -> dict[str, int]:
     return ended
 
 
-def fuzz(seeds: range, folder: Path) -> dict[str, int]:
-    """Some processes' tries, one seed each."""
+def fuzz(seeds: range, n: int, folder: Path) -> dict[str, int]:
+    """`n` tries of each seed, by as many processes as there are cores."""
     ended: dict[str, int] = {}
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        for one in pool.map(tries, seeds, [TRIES_A_PROCESS] * len(seeds), [str(folder)] * len(seeds)):
-            for how, n in one.items():
-                ended[how] = ended.get(how, 0) + n
+        for one in pool.map(tries, seeds, [n] * len(seeds), [str(folder)] * len(seeds)):
+            for how, times in one.items():
+                ended[how] = ended.get(how, 0) + times
     return ended
 
 
-if __name__ == "__main__":
-    import sys, tempfile, time
-    t=time.time()
-    first=int(sys.argv[1]); n=int(sys.argv[2])
-    os.environ["MRJOB_CONF"]="/tmp/e.conf"; open("/tmp/e.conf","w").write("{}")
-    d=Path(tempfile.mkdtemp()); os.chdir(d)
-    if len(sys.argv)>3: print(tries(first, n, str(d)))
-    else: print(fuzz(range(first, first+n//TRIES_A_PROCESS), d))
-    print(time.time()-t)
+@pytest.mark.parametrize("n_tries", [TRIES, pytest.param(MANY_TRIES, marks=pytest.mark.slow)])
+def test_damaged_bytes_give_the_rows_of_csv_or_one_message(tmp_path, n_tries):
+    n_seeds = max(2, n_tries // TRIES_A_SEED)
+    ended = fuzz(range(n_tries, n_tries + n_seeds), n_tries // n_seeds, tmp_path)
+    assert sum(ended.values()) == n_tries
+    # A fuzzer that has come to nothing would be content with anything.
+    assert ended["rows"] > n_tries / 5, ended
+    assert ended["bad rows"] > n_tries / 5, ended
+    assert ended["fitted"] > n_tries / 100, ended
+    print(ended)

@@ -12,7 +12,7 @@ from drivers.packing import pack as pack_module
 from drivers.packing.cache import pack
 from drivers.packing.chunks import QuotedEnds
 from drivers.packing.formats.options import InputOptions
-from drivers.packing.kinds import DATE, HASH, INTEGER, NUMBER, TEXT, Dictionary, Texts, hashes, settle, to_arrow, to_arrays
+from drivers.packing.kinds import DATE, HASH, INTEGER, NUMBER, TEXT, Dictionary, Texts, hashes, settle, to_arrays, to_arrow
 from drivers.packing.pack import PackContents
 from drivers.packing.sources import find_sources
 from jobs.errors import ScanError
@@ -29,7 +29,7 @@ def cells(made, name):
     """A column as people write it."""
     j = made.manifest.columns.index(name)
     values = packed_column(made, name)
-    return to_arrow(values, made.manifest.kinds[j], made.texts.get(name)).to_pylist()
+    return to_arrow(values, made.manifest.kinds[j], made.texts.get(name), made.manifest.types()[name]).to_pylist()
 
 
 def packed_column(made, name):
@@ -54,6 +54,7 @@ def packed_column(made, name):
         (["2024-01-31 12:30:00", "2024-01-31", "2024-02-01 00:00"], DATE),
         (["2024-01-31T12:30:00Z", "2024-01-31T12:30:00Z", "2024-01-31T12:30:00Z"], DATE),
         (["31.01.2024", "01.02.2024", "x"], TEXT),
+        (["2024-01-31", "x", "y"], TEXT),
         ([str(BIG + 1), "-5", ""], INTEGER),
         ([str(BIG - 1), "-5", ""], NUMBER),
         (["99999999999999999999", "1", "2"], TEXT),  # beyond 64 bits, so an identity
@@ -112,7 +113,9 @@ def test_dates_are_days(tmp_path):
     np.testing.assert_array_equal(packed_column(made, "d"), [1, -1, 19782])
     np.testing.assert_array_equal(packed_column(made, "e"), [0.25, np.nan, 19782])
     assert cells(made, "d") == ["1970-01-02", "1969-12-31", "2024-02-29"]
-    assert cells(made, "e") == ["1970-01-01 06:00:00.000000", None, "2024-02-29 00:00:00.000000"]
+    assert cells(made, "e") == ["1970-01-01 06:00:00", None, "2024-02-29 00:00:00"]
+    with pytest.raises(ScanError, match="line 3, column 'd': '31.12.2024' is not a date like 2024-12-31"):
+        pack_text(tmp_path / "t.csv", "d,y\n2024-12-30,1\n31.12.2024,2\n")
 
 
 def test_text_by_wish(tmp_path):

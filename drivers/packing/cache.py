@@ -100,12 +100,12 @@ def pack(
                 os.utime(folder)
                 return Pack(folder, manifest, options, True)
             growing = folder + ".partial"
-            for path in (growing, folder):
-                shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(growing, ignore_errors=True)
             os.mkdir(growing, mode=0o700)
             try:
                 manifest = write_pack(open_table(sources, options), sources, contents, growing, progress)
                 _same_as_before(sources)
+                shutil.rmtree(folder, ignore_errors=True)
                 os.rename(growing, folder)
             except BaseException:
                 shutil.rmtree(growing, ignore_errors=True)

@@ -48,13 +48,22 @@ def chunks(source: Source, ends: Ends, encoding: str = "utf-8", size: int = CHUN
     piece: bytes | None = next(pieces, b"").removeprefix(BYTE_ORDER_MARK)
     while piece is not None:
         following = next(pieces, None)
-        data = rest + piece if rest else piece
+        if (
+            rest.endswith(b"\r")
+            or b'"' in rest
+            or b'"' in piece
+            or ends is not line_ends
+            and not isinstance(ends, QuotedEnds)
+        ):
+            rest, piece = b"", rest + piece  # where a record ends depends on both
         # What is left at the end of the file is a record too.
-        end = last_record_end(data, ends) if following is not None else len(data)
-        if end:
-            yield Chunk(source, line, data[:end])
-            line += count_lines(data[:end])
-        rest, piece = data[end:], following
+        end = last_record_end(piece, ends) if following is not None else len(piece)
+        if end or following is None and rest:
+            data = b"".join([rest, memoryview(piece)[:end]]) if rest or end < len(piece) else piece
+            yield Chunk(source, line, data)
+            line += count_lines(data)
+            rest = b""
+        rest, piece = rest + piece[end:], following
         if len(rest) > LONGEST_RECORD:
             raise ScanError(
                 f"{source.shown}, line {line}: a record that does not end within {LONGEST_RECORD >> 20} MiB; "

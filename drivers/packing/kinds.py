@@ -24,12 +24,15 @@ from jobs.design import MISSING_CODE, MISSING_INTEGER, missing_cells
 NUMBER, INTEGER, DATE, TEXT, HASH = "number", "integer", "date", "text", "hash"
 EXACT = 2.0**53  # from here on a float64 may stand for more than one whole number
 TEXT_TYPE = pa.dictionary(pa.int32(), pa.string())
+# A column whose first cells are days without a time of day; moments are read as timestamps of microseconds.
+DAY_TYPE = pa.timestamp("s")
 WRITTEN = {NUMBER: pa.float64(), INTEGER: pa.int64(), DATE: pa.string(), TEXT: pa.string(), HASH: pa.int64()}
 # More texts than these are no categories: their dictionary would outgrow the driver's memory.
 MOST_TEXTS = 1 << 20
 _LOOKED_AT = 2000  # cells of a column that decide whether it is one of numbers
 _MICROSECONDS_A_DAY = 86_400_000_000
 _NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)\s*\Z", re.IGNORECASE | re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?\Z", re.ASCII)
 
 
 @dataclass
@@ -76,18 +79,25 @@ def settle(column: pa.ChunkedArray, take_as_text: bool = False) -> pa.DataType |
     if pa.types.is_floating(arrow) or pa.types.is_decimal(arrow):
         return pa.float64()
     if pa.types.is_date(arrow):
-        return pa.timestamp("us")
+        return DAY_TYPE
     if pa.types.is_timestamp(arrow):
         return pa.timestamp("ns" if arrow.unit == "ns" else "us", arrow.tz)
-    return pa.float64() if _mostly_numbers(column) else TEXT_TYPE
+    cells = _some_cells(column)
+    if 2 * sum(map(is_number, cells)) >= len(cells):
+        return pa.float64()
+    return pa.timestamp("us") if 2 * sum(map(_is_date, cells)) >= len(cells) else TEXT_TYPE
 
 
-def _mostly_numbers(column: pa.ChunkedArray) -> bool:
+def _some_cells(column: pa.ChunkedArray) -> list[str]:
+    """Cells of a column of text, evenly spaced, those left out that are written as numbers but are none."""
     present = column.drop_null()
     step = max(1, len(present) // _LOOKED_AT)
     cells = [str(cell) for cell in present.take(pa.array(np.arange(0, len(present), step))).to_pylist()]
-    cells = [cell for cell in cells if not is_nan(cell)]
-    return 2 * sum(map(is_number, cells)) >= len(cells)
+    return [cell for cell in cells if not is_nan(cell)]
+
+
+def _is_date(cell: str) -> bool:
+    return _DATE.match(cell) is not None
 
 
 def to_arrays(column: pa.ChunkedArray, arrow: pa.DataType) -> Column:
@@ -115,8 +125,11 @@ def hashes(texts: Texts) -> np.ndarray:
     return np.array([*found, MISSING_INTEGER], dtype=np.int64)[texts.codes]
 
 
-def to_arrow(values: np.ndarray, kind: str, texts: list[str] | None = None) -> pa.Array:
-    """Values of a packed column as people write them: texts for codes, dates for days, nothing for what is missing."""
+def to_arrow(values: np.ndarray, kind: str, texts: list[str] | None = None, arrow: pa.DataType | None = None) -> pa.Array:
+    """Values of a packed column as people write them: texts for codes, dates for days, nothing for what is missing.
+
+    :param arrow: the type the column was read as, which tells days from moments
+    """
     absent = missing_cells(values)
     if kind == TEXT:
         codes = pa.array(values, pa.int32(), mask=values < 0)
@@ -124,7 +137,9 @@ def to_arrow(values: np.ndarray, kind: str, texts: list[str] | None = None) -> p
     if kind == DATE:
         days = np.where(np.isnan(values), 0.0, values)
         moments = pa.array(np.round(days * _MICROSECONDS_A_DAY).astype(np.int64), mask=absent).cast(pa.timestamp("us"))
-        return moments.cast(pa.date32()).cast(pa.string()) if (days == np.floor(days)).all() else moments.cast(pa.string())
+        if arrow == DAY_TYPE and (days == np.floor(days)).all():
+            return moments.cast(pa.date32()).cast(pa.string())
+        return pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(pa.string()), "0"), ".")
     return pa.array(values, WRITTEN[kind], mask=absent)
 
 

@@ -22,10 +22,11 @@ FORMAT_VERSION = 2
 class Manifest(Record):
     """Columns, counts and first moments of a packed table; arrays have one entry a column, NaN for one of text.
 
-    kinds: of each column, see drivers.packing.kinds; schema: the Arrow types they were read as; text: how tasks read the
-    files themselves, None where they cannot; unit: what messages count rows by, "line" or "row"; notes: what was found and
-    not given; left_out: columns that are not here, and why; sources: path, size, version, copy, first_row and n_rows of
-    each file; fingerprint: a checksum of all blocks and dictionaries.
+    kinds: of each column, see drivers.packing.kinds; schema: the Arrow types they were read as; text: how tasks read
+    the files themselves, None where they cannot; unit: what messages count rows by, "line" or "row"; delimiter: of the
+    files, a comma where they have none; notes: what was found and not given; left_out: columns that are not here, and
+    why; sources: path, size, version, copy, first_row and n_rows of each file; fingerprint: a checksum of all blocks
+    and dictionaries.
     """
 
     format_version: int
@@ -34,6 +35,7 @@ class Manifest(Record):
     schema: str
     text: Optional[TextFormat]  # noqa: UP045  (a record looks at its fields by this name)
     unit: str
+    delimiter: str
     notes: list[str]
     left_out: dict[str, str]
     n_rows: int
@@ -97,6 +99,6 @@ def find_column(columns: list[str], name: str, notes: list[str] | None = None) -
         return columns.index(name)
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
-    shown = ", ".join(columns[:8]) + (", ..." if len(columns) > 8 else "")
+    shown = ", ".join(column[:40] for column in columns[:8]) + (", ..." if len(columns) > 8 else "")
     why = "".join(f"\n  {note}" for note in notes or [])
     raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}{why}")

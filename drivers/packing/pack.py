@@ -9,6 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -38,7 +39,7 @@ from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest, fin
 from drivers.packing.stores.source import Source
 from jobs.blocks import Block, reference_line
 from jobs.design import Design, missing_cells
-from jobs.errors import ScanError
+from jobs.errors import ScanError, quoted
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.records import Record
 
@@ -126,9 +127,10 @@ class BlockWriter:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the files."""
-        self.blocks.close()
-        self.index.close()
+        """Lets go of the files; what a full disk still holds back has been told, or is of no use."""
+        for f in (self.blocks, self.index):
+            with suppress(OSError):
+                f.close()
 
     def _encode(self, name: str, values: Column) -> np.ndarray:
         if not isinstance(values, Texts):
@@ -160,9 +162,12 @@ class BlockWriter:
         :raises Retype: whole numbers too large for float64 in a column that has nothing but whole numbers so far
         """
         for j, values in enumerate(columns):
-            absent = missing_cells(values)
+            total = values.sum(dtype=float)
+            # Among floats a missing cell makes the sum NaN, so most columns need not be searched for one.
+            absent = None if values.dtype.kind == "f" and not np.isnan(total) else missing_cells(values)
             if absent is not None:
                 values = values[~absent]
+                total = values.sum(dtype=float)
                 self.n_missing[j] += self._n_pending - len(values)
             if self.kinds[j] in (TEXT, HASH) or not len(values):
                 continue
@@ -171,7 +176,7 @@ class BlockWriter:
                 self.whole[j] = bool((np.floor(values) == values).all())
                 if self.whole[j] and max(-low, high) >= EXACT:
                     raise Retype(self.names[j], pa.int64())
-            self.sums[j] += float(values.sum(dtype=float))
+            self.sums[j] += total
             self.minima[j] = min(self.minima[j], low)
             self.maxima[j] = max(self.maxima[j], high)
 
@@ -223,16 +228,16 @@ def write_pack(
 
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
-    wanted = list(reader.names if contents.chosen is None else contents.chosen)
-    for name in wanted:
+    for name in contents.chosen or ():
         find_column(reader.names, name, reader.notes)
+    wanted = [name for name in reader.names if contents.chosen is None or name in contents.chosen]
     # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
     pa.set_cpu_count(os.cpu_count() or 1)
     types: Types = {}
     left_out: dict[str, str] = {}
     for name, arrow in reader.look(wanted).items():
         if arrow is None:
-            left_out[name] = "holds lists or records, which are no cells of a table"
+            left_out[name] = "holds no numbers, texts or dates"
         else:
             types[name] = arrow
     settled: set[str] = set()  # columns that are numbers, however large
@@ -242,7 +247,8 @@ def write_pack(
             name, why = next(iter(left_out.items()))
             raise ScanError(f"the column {name!r} {why}")
         if not types:
-            raise ScanError(f"{sources[0].shown} has no column that can be packed")
+            why = "".join(f"; {quoted(name)} {reason}" for name, reason in list(left_out.items())[:1])
+            raise ScanError(f"{sources[0].shown} has no column that can be packed{why}")
         try:
             return _write(reader, sources, types, left_out, contents, settled, as_hashes, folder, progress)
         except Retype as change:
@@ -293,7 +299,10 @@ def _write(
             raise ScanError(f"{sources[0].shown} holds no rows" + (" that can be used" if rejects.n else " of data"))
         return _finish(reader, writer, types, left_out, rejects.n, entries, folder)
     except OSError as error:
-        raise ScanError(f"the pack cannot be written to {folder}: {error.strerror}") from None
+        raise ScanError(
+            f"the pack cannot be written to {folder} ({error.strerror}); make room there, or give another folder by "
+            "--cache-dir"
+        ) from None
     finally:
         rejects.finish()
         if writer is not None:
@@ -330,6 +339,7 @@ def _finish(
         schema=schema_text(types),
         text=reader.text,
         unit=reader.unit,
+        delimiter=reader.delimiter,
         notes=list(reader.notes),
         left_out=left_out,
         n_rows=writer.n_rows,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -22,8 +24,16 @@ REFUSED = {
     b"Obj\x01": "is an Avro file; convert it to Parquet",
     b"ORC": "is an ORC file; convert it to Parquet",
     b"SQLite format": "is a database of SQLite; export the table as CSV",
+    b"ARROW1": "is an Arrow or Feather file; convert it to Parquet",
+    b"\x89HDF": "is an HDF5 file; convert it to Parquet",
+    b"\x93NUMPY": "is an array of numpy; save it as CSV or Parquet",
+    b"7z\xbc\xaf": "is a 7-Zip archive; unpack it first",
+    b"Rar!": "is a RAR archive; unpack it first",
+    b"%PDF": "is a PDF document; export the table as CSV",
 }
+_WEB_PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UTF32_MARKS = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
 
 
 def find_sources(inputs: Iterable[str]) -> list[Source]:
@@ -31,7 +41,10 @@ def find_sources(inputs: Iterable[str]) -> list[Source]:
 
     :raises ScanError: a path without files, a file that cannot be read or is given twice
     """
-    found = [source for name in inputs for source in _with_rows(store_of(os.fspath(name)).find(os.fspath(name)))]
+    names = [os.fspath(name) for name in inputs]
+    if names.count("-") > 1:
+        raise ScanError("- is given twice, and standard input can be read once")
+    found = [source for name in names for source in _with_rows(store_of(name).find(name))]
     if not found:
         raise ScanError("no input was given; name a file, a directory or a pattern")
     seen: set[str] = set()
@@ -72,6 +85,8 @@ def compression(source: Source) -> str | None:
     for mark, why in REFUSED.items():
         if begins.startswith(mark):
             raise ScanError(f"{source.shown} {why}")
+    if _WEB_PAGE.match(begins):
+        raise ScanError(f"{source.shown} is a web page or XML and no table; open it to see what was downloaded")
     return next((name for mark, name in COMPRESSED.items() if begins.startswith(mark)), None)
 
 
@@ -82,14 +97,38 @@ def read_pieces(source: Source, size: int, encoding: str = "utf-8") -> Iterator[
     """
     packed = compression(source)
     decoder = None if codecs.lookup(encoding).name == "utf-8" else codecs.getincrementaldecoder(encoding)()
+    line, newlines = 1, io.IncrementalNewlineDecoder(None, translate=True)
     try:
         with store_of(source.path).open_stream(source) as raw:
             stream = pa.input_stream(raw, compression=packed) if packed else raw
             while piece := stream.read(size):
-                yield piece if decoder is None else decoder.decode(piece).encode("utf-8")
+                if decoder is None:
+                    yield piece
+                    continue
+                text = decoder.decode(piece)
+                line += newlines.decode(text).count("\n")
+                yield text.encode("utf-8")
             if decoder is not None:
                 decoder.decode(b"", True)
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode(error.encoding, "replace")
+        line += newlines.decode(before, True).count("\n")
+        bad = "0x" + error.object[error.start : error.end].hex()
+        raise ScanError(
+            f"{source.shown}, line {line}: {bad} is not text in the encoding {encoding}; give another --encoding"
+        ) from None
     except UnicodeError as error:
-        raise ScanError(f"{source.shown} is not in the encoding {encoding}: {error}") from None
-    except OSError as error:
-        raise ScanError(f"{source.shown} cannot be read: {error.strerror or error}") from None
+        raise ScanError(f"{source.shown} is not in the encoding {encoding}: {error}; give another --encoding") from None
+    except (OSError, pa.ArrowException) as error:
+        hint = "; it is cut short or damaged, make or copy it again" if packed else ""
+        reason = getattr(error, "strerror", None) or error
+        raise ScanError(f"{source.shown} cannot be read: {reason}{hint}") from None
+
+
+def check_unicode(source: Source, encoding: str) -> None:
+    """:raises ScanError: text that says by its first bytes that it is in another encoding"""
+    begins = next(read_pieces(source, 4), b"") if encoding == "utf-8" else b""
+    if begins.startswith(UTF32_MARKS):
+        raise ScanError(f"{source.shown} is UTF-32 text; give --encoding utf-32")
+    if begins.startswith(UTF16_MARKS):
+        raise ScanError(f"{source.shown} is UTF-16 text; give --encoding utf-16")

@@ -105,7 +105,7 @@ class Comparison:
         if self.table is not None and covariance is not None and np.isfinite(covariance).all():
             told.append(f"{KINDS[self.table['covariance_type']]} for all rows")
         if self.sample_fit is not None and np.isfinite(self.sample_fit.covariance).all():
-            told.append("HC0 sandwich on the sample for scikit-learn's fit")
+            told.append("HC3 sandwich on the sample for scikit-learn's fit")
         text = (
             f"\N{PLUS-MINUS SIGN}{BAND} standard errors ({'; '.join(told)})."
             if told

@@ -16,9 +16,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from drivers.loop import Fit
 from drivers.report.comparison import Comparison
 from drivers.report.figures import OURS, PALETTE, SAMPLE, Picture, draw, few_ticks, label, legend_above, scatter
-from drivers.report.formats import count, number
+from drivers.report.formats import number
 from drivers.report.line_pictures import line_grid
 from drivers.run_directory import RunDirectory
+from drivers.wording import count
 
 # A legend of more lines hides more than it tells: then only the chosen one is named.
 NAMED = 8

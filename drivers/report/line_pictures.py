@@ -22,8 +22,9 @@ from drivers.report.figures import (
     legend_above,
     scatter,
 )
-from drivers.report.formats import count, number
+from drivers.report.formats import number
 from drivers.run_directory import RunDirectory
+from drivers.wording import count
 
 # Ours lies over the sample's, which is wider as a rule.
 BAND_ALPHA = {OURS: 0.4, SAMPLE: 0.15}

@@ -9,8 +9,9 @@ import numpy as np
 
 from drivers.loop import CONVERGED, DIVERGED
 from drivers.report.comparison import SMALL, Comparison
-from drivers.report.formats import count, number, share
+from drivers.report.formats import number, share
 from drivers.wols_gradient import STOPPED_EARLY
+from drivers.wording import count
 
 # Rows of equal weight, below which the sandwich of a sample is worth a word of caution.
 FEW = 300
@@ -121,7 +122,7 @@ def _sample(model: dict[str, Any], comparison: Comparison) -> str:
         return f"scikit-learn's fit of the sample ({size}) leaves no residuals to judge a difference by; {gap}."
     text = (
         f"scikit-learn's fit of the sample ({size}, {share(sample.share, 2)} of all) and the fit of all rows "
-        f"{_verdict(comparison, z)}: {_largest(comparison, z, difference)} The standard errors are the HC0 sandwich on the "
+        f"{_verdict(comparison, z)}: {_largest(comparison, z, difference)} The standard errors are the HC3 sandwich on the "
         f"sample, which is {worth}"
     )
     text += "; with so few it runs low." if sample.effective_size < FEW else "."

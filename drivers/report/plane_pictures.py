@@ -22,8 +22,9 @@ from drivers.report.figures import (
     legend_above,
     scatter,
 )
-from drivers.report.formats import count, number
+from drivers.report.formats import number
 from drivers.run_directory import RunDirectory
+from drivers.wording import count
 
 # More dots than these cannot be told apart on one picture.
 FEATURES_SHOWN = 40

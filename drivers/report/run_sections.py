@@ -13,9 +13,10 @@ from drivers.designs import design_of
 from drivers.options import without_directory
 from drivers.packing.cache import Pack
 from drivers.packing.manifest import Manifest
-from drivers.report.formats import NOTHING, column, count, duration, number, size
+from drivers.report.formats import NOTHING, column, duration, number
 from drivers.report.page import Column, Page
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.wording import count, size
 
 TITLES = {"wols": ("Weighted least squares", "Least squares")}
 SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent"}

@@ -2,7 +2,7 @@
 
 The covariance of the sample's fit is White's sandwich (*Econometrica* 48, 1980), with Z = (1, X), B = (Z'WZ)^-1:
 
-    Cov(b) = B (sum w^2 e^2 z z') B                                          (HC0)
+    Cov(b) = B (sum w^2 e^2 / (1 - h)^2 z z') B,  h = w z' B z               (HC3)
 """
 
 from __future__ import annotations
@@ -83,12 +83,13 @@ def fit_sample(sample: Sample) -> SampleFit | None:
 
 
 def _sandwich(X: np.ndarray, w: np.ndarray, residuals: np.ndarray) -> np.ndarray:
-    """HC0 for the coefficients of (1, X).
+    """HC3 for the coefficients of (1, X) (MacKinnon and White, "Some heteroskedasticity-consistent covariance matrix
+    estimators with improved finite sample properties", Journal of Econometrics 29, 1985).
 
-    HC0 and not the equal-variance form: it holds for any noise, and since it is also the variance that drawing the rows
-    at random gives, it is the one to compare the sample's fit with the fit of all rows by. Where few rows carry the weight
-    their residuals are small because they pull the line to themselves, and HC0 is too small; below an effective size
-    of SMALL (findings.py) it is not used at all.
+    A sandwich and not the equal-variance form: it holds for any noise, and since it is also the variance that drawing the
+    rows at random gives, it is the one to compare the sample's fit with the fit of all rows by. HC3 and not HC0, whose
+    errors are too small where few rows decide a coefficient, such as one of many categories. Where few rows carry all the
+    weight it is still too small; below an effective size of SMALL (findings.py) it is not used at all.
     """
     center = np.average(X, axis=0, weights=w)
     scale = np.sqrt(np.average(np.square(X - center), axis=0, weights=w))
@@ -99,7 +100,9 @@ def _sandwich(X: np.ndarray, w: np.ndarray, residuals: np.ndarray) -> np.ndarray
     left, singular, right = np.linalg.svd(Z, full_matrices=False)
     if n < k or singular[-1] <= singular[0] * max(n, k) * np.finfo(float).eps:
         return np.full((k, k), np.nan)
-    scores = left * (root * residuals)[:, None]
+    # A row of leverage 1 is fitted exactly and says nothing of its noise.
+    left_over = np.maximum(1 - np.square(left).sum(axis=1), np.finfo(float).eps)
+    scores = left * (root * residuals / left_over)[:, None]
     back = right.T / singular
     covariance = back @ (scores.T @ scores) @ back.T
     # From the centred and scaled features to (1, X).

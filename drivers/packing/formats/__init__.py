@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from drivers.packing.formats.chunk_parser import Parsed, Types
 from drivers.packing.formats.options import AUTO, InputOptions
+from drivers.packing.manifest import find_column
 from drivers.packing.sources import first_bytes, read_pieces
 from drivers.packing.stores.source import Source
 from jobs.text import TextFormat
@@ -44,13 +45,15 @@ class Parser(Protocol):
 class Reader(Protocol):
     """The files of one table.
 
-    names: all columns; notes: what was found and not given, a sentence each; unit: what rows are counted by in messages,
-    "line" or "row"; text: how a task reads the same files as plain text, None where it cannot.
+    names: all columns; notes: what was found and not given, a sentence each; unit: what rows are counted by in
+    messages, "line" or "row"; delimiter: a comma where the files have none; text: how a task reads the same files as
+    plain text, None where it cannot.
     """
 
     names: list[str]
     notes: list[str]
     unit: str
+    delimiter: str
 
     @property
     def text(self) -> TextFormat | None: ...
@@ -68,8 +71,15 @@ class Reader(Protocol):
 def open_table(sources: list[Source], options: InputOptions) -> Reader:
     """The reader of these files.
 
-    :raises ScanError: files that are no table, or do not belong to one
+    :raises ScanError: files that are no table, or do not belong to one; an unknown column among those of text
     """
+    reader = _reader_of(sources, options)
+    for name in options.text:
+        find_column(reader.names, name, reader.notes)
+    return reader
+
+
+def _reader_of(sources: list[Source], options: InputOptions) -> Reader:
     name = detect(sources[0], options) if options.format == AUTO else options.format
     if name == "parquet":
         from drivers.packing.formats.parquet import ParquetReader

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,9 +15,9 @@ from drivers.packing.formats.chunk_parser import ChunkParser, Reject, Types
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.formats.sniffing import NAMES, cells, delimiter_of, has_header, records
 from drivers.packing.kinds import TEXT_TYPE, is_finite, is_nan, is_number, is_whole, settle
-from drivers.packing.sources import UTF16_MARKS, read_pieces
+from drivers.packing.sources import check_unicode, read_pieces
 from drivers.packing.stores.source import Source
-from jobs.errors import ScanError
+from jobs.errors import ScanError, quoted
 from jobs.text import TextFormat
 
 SNIFFED_BYTES = 1 << 16
@@ -38,7 +40,7 @@ class DelimitedReader:
         if options.delimiter is None and self.delimiter != ",":
             self.notes.append(f"{sources[0].shown}: a {NAMES[self.delimiter]} stands between the cells")
         self.ends = QuotedEnds(self.delimiter)
-        self.header, self.names = self._header(sources[0], records(begin, self.delimiter))
+        self.header, self.names = self._header(sources[0], begin)
         self._has_header = {sources[0].path: bool(self.header)}
         for source in sources[1:]:
             self._has_header[source.path] = self._repeats_header(source)
@@ -81,28 +83,34 @@ class DelimitedReader:
 
         :raises ScanError: when it is not text
         """
-        raw = next(read_pieces(source, 4), b"")
-        if self.options.encoding == "utf-8" and raw.startswith(UTF16_MARKS):
-            raise ScanError(f"{source.shown} is UTF-16 text; give --encoding utf-16")
+        check_unicode(source, self.options.encoding)
         begin = next(read_pieces(source, SNIFFED_BYTES, self.options.encoding), b"").removeprefix(BYTE_ORDER_MARK)
+        if begin[257:262] == b"ustar":
+            raise ScanError(f"{source.shown} is a tar archive; unpack it first")
         if b"\x00" in begin[:4096]:
-            raise ScanError(f"{source.shown} is not text: it has zero bytes")
+            raise ScanError(
+                f"{source.shown} is not text: it has zero bytes; if it is UTF-16, give --encoding utf-16-le or utf-16-be"
+            )
         return begin
 
-    def _header(self, source: Source, found: list[str]) -> tuple[str, list[str]]:
+    def _header(self, source: Source, begin: bytes) -> tuple[str, list[str]]:
         """The header record, "" without one, and the names of the columns."""
         options = self.options
+        found = records(begin, self.delimiter)
         if not found:
             raise ScanError(f"{source.shown} holds no rows of data")
+        blank = len(begin) - len(begin.lstrip(b"\r\n"))
+        place = f"{source.shown}, line {1 + count_lines(begin[:blank])}"
         first = [cell.strip() for cell in cells(found[0], self.delimiter)]
         later = [cells(record, self.delimiter) for record in found[1:]]
-        self._check_text(source, found[0])
+        self._check_text(place, found[0])
         if options.header == "auto":
             found_one = has_header(first, later, options.missing_tokens)
             present = first == list(options.columns) if options.columns else found_one
         else:
             present = options.header == "yes"
         if options.columns:
+            self._check_columns(place, list(map(len, [first, *later])))
             return (found[0] if present else ""), list(options.columns)
         if not present:
             if options.header == "auto":
@@ -111,23 +119,47 @@ class DelimitedReader:
                     "name them with --columns, or say --header yes"
                 )
             return "", [f"c{j + 1}" for j in range(len(first))]
-        if not first or "" in first:
-            raise ScanError(
-                f"{source.shown}, line 1: column {first.index('') + 1 if first else 1} has no name; "
-                "name all columns with --columns and --header yes"
-            )
-        twice = sorted({name for name in first if first.count(name) > 1})
-        if twice:
-            raise ScanError(
-                f"{source.shown}, line 1: the column name {twice[0]!r} stands there twice; "
-                "name all columns with --columns and --header yes"
+        self._check_header(place, found[0], first, list(map(len, later)))
+        likely = delimiter_of(source.path, begin)
+        if options.delimiter and len(first) == 1 and likely in found[0]:
+            self.notes.append(
+                f"{source.shown}: the {NAMES[likely]} seems to stand between the cells, not the --delimiter that is given"
             )
         return found[0], first
 
-    def _check_text(self, source: Source, record: str) -> None:
+    def _check_text(self, place: str, record: str) -> None:
         if "\ufffd" in record:
+            raise ScanError(f"{place}: this is not text in UTF-8; give its --encoding, such as latin-1")
+
+    def _check_columns(self, place: str, sizes: list[int]) -> None:
+        """:raises ScanError: when no row that is seen whole has as many cells as --columns names"""
+        n_names = len(self.options.columns or ())
+        if len(sizes) > 1 and n_names not in sizes[:-1]:
             raise ScanError(
-                f"{source.shown} is not text in UTF-8: its first line holds other bytes; give --encoding, such as latin-1"
+                f"{place}: this row has {counted(sizes[0], 'cell')}, and --columns names {n_names}; name each column once, "
+                "in order"
+            )
+
+    def _check_header(self, place: str, record: str, names: list[str], sizes: list[int]) -> None:
+        """:raises ScanError: a header that cannot be that of the rows below it, or does not name each column once"""
+        if not sizes and '"' in record and re.search(r"[\r\n]", record):
+            raise ScanError(f"{place}: the header goes on to the end of the file; is there a quote that is not closed?")
+        size = Counter(sizes[:-1]).most_common(1)[0][0] if len(sizes) > 1 else 0
+        if len(names) < size and len(names) not in sizes:
+            raise ScanError(
+                f"{place}: the header has {counted(len(names), 'cell')}, but the rows below it have {size}; remove what "
+                "stands above the header, and give each column a name"
+            )
+        if not names or "" in names:
+            raise ScanError(
+                f"{place}: column {names.index('') + 1 if names else 1} has no name; "
+                "name all columns with --columns and --header yes"
+            )
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ScanError(
+                f"{place}: the column name {quoted(twice[0])} stands there twice; "
+                "name all columns with --columns and --header yes"
             )
 
     def _repeats_header(self, source: Source) -> bool:
@@ -147,7 +179,8 @@ class DelimitedReader:
         if self.options.columns:
             return self.options.header == "yes"
         raise ScanError(
-            f"{source.shown} has the columns {', '.join(first)}, but {self.sources[0].shown} has {', '.join(self.names)}"
+            f"{source.shown} has the columns {listed(first)}, but {self.sources[0].shown} has {listed(self.names)}; "
+            "the files of a table have the same columns in the same order"
         )
 
     def _without_first_record(self, chunk: Chunk) -> Chunk:
@@ -174,6 +207,8 @@ class DelimitedReader:
             if at in starts and after in stops:
                 pieces.append(chunk.data[done:at])
                 done = at + len(header)
+                # The CR before and the LF behind would become one line end.
+                pieces.append(b"\n" if chunk.data[at - 1 : done + 1] == b"\r" + header + b"\n" else b"")
                 self.n_headers_inside += 1
             at = chunk.data.find(header, at + len(header))
         chunk.data = b"".join([*pieces, chunk.data[done:]])
@@ -189,6 +224,7 @@ class DelimitedReader:
 
     def _read_freely(self, data: bytes, wanted: list[str]) -> pa.Table | None:
         """The columns as Arrow takes them for, records of another length left out; None when nothing can be read."""
+        data = _shielded(data)
         convert = pacsv.ConvertOptions(
             include_columns=wanted,
             null_values=[*self.options.missing_tokens, *BLANKS],
@@ -240,7 +276,7 @@ class DelimitedParser(ChunkParser):
     def read(self, data: bytes, block_size: int) -> pa.Table | None:
         try:
             return pacsv.read_csv(
-                pa.BufferReader(data),
+                pa.BufferReader(_shielded(data)),
                 read_options=pacsv.ReadOptions(column_names=self.names, block_size=block_size),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=True
@@ -252,20 +288,55 @@ class DelimitedParser(ChunkParser):
 
     def explain(self, chunk: Chunk) -> Reject:
         path = chunk.source.shown
-        text = chunk.data.decode("utf-8", "replace").strip("\r\n")
+        # A byte that is no UTF-8 becomes half a surrogate, so that a cell can be written as it was.
+        text = chunk.data.decode("utf-8", "surrogateescape")
         found = cells(text, self.delimiter)
         if len(found) != len(self.names):
-            reason = f"this row has {len(found)} cells where {len(self.names)} columns are expected"
-            if b'"' in chunk.data and b"\n" in chunk.data.strip():
+            expected = f"{counted(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
+            reason = f"this row has {counted(len(found), 'cell')} where {expected}"
+            if '"' in text and re.search(r"[\r\n]", text.strip()):
                 reason += "; is there a quote that is not closed?"
             return Reject(path, chunk.line, "", "", reason)
-        for name, cell in zip(self.names, found):
-            if name not in self.types or cell in self.missing_tokens:
-                continue
-            reason = why_not(cell, self.types[name])
-            if reason:
-                return Reject(path, chunk.line, name, cell, reason)
-        return Reject(path, chunk.line, "", text, "cannot be read")
+        # The rules tell why; whether a cell is bad tells Arrow, which knows other blanks and other signs.
+        suspects = [
+            (name, cell, why_not(_printable(cell), self.types[name]))
+            for name, cell in zip(self.names, found)
+            if name in self.types
+        ]
+        for name, cell, reason in sorted(suspects, key=lambda suspect: not suspect[2]):
+            if self._refuses(name, cell):
+                reason = reason or complaint(self.types[name])
+                # No header was found, or line 1 would be it.
+                if chunk.line == 1:
+                    reason += "; if line 1 is the header, say --header yes"
+                return Reject(path, chunk.line, name, _printable(cell), reason)
+        return Reject(path, chunk.line, "", _printable(text.strip("\r\n")), "cannot be read")
+
+    def _refuses(self, name: str, cell: str) -> bool:
+        """Whether a cell alone cannot be read as its column's type."""
+        alone = DelimitedParser([name], {name: self.types[name]}, self.delimiter, self.missing_tokens)
+        record = '"' + cell.replace('"', '""') + '"\n'
+        return alone._read(record.encode("utf-8", "surrogateescape"), 1 << 20) is None
+
+
+def _shielded(data: bytes) -> bytes:
+    """The data behind an empty line where they begin as a file with a mark, which Arrow would take off; here it is part of
+    a cell, as where files were written one behind another."""
+    return b"\n" + data if data.startswith(BYTE_ORDER_MARK) else data
+
+
+def counted(n: int, thing: str) -> str:
+    """A number of things in words."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def listed(names: list[str], most: int = 8) -> str:
+    """Names one after another, no more than the first ones."""
+    return ", ".join(name[:40] for name in names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def why_not(cell: str, arrow: pa.DataType) -> str:
@@ -275,17 +346,26 @@ def why_not(cell: str, arrow: pa.DataType) -> str:
     if arrow == TEXT_TYPE:
         return ""
     if pa.types.is_boolean(arrow):
-        return "" if cell.lower() in ("true", "false") else "is neither true nor false"
+        return "" if cell.lower() in ("true", "false") else complaint(arrow)
     if pa.types.is_timestamp(arrow):
         try:
             pa.array([cell.strip()]).cast(arrow)
         except pa.ArrowInvalid:
-            return "is not a date like 2024-12-31 or 2024-12-31 23:59:59, as the column's first ones are"
+            return complaint(arrow)
         return ""
     if arrow == pa.int64():
         if not is_whole(cell):
-            return "is not a whole number"
+            return complaint(arrow)
         return "" if abs(int(cell)) < 2**63 else "is beyond 64 bits"
     if is_finite(cell) or is_nan(cell):
         return ""
-    return "is not a finite number" if is_number(cell) else "is not a number"
+    return "is not a finite number" if is_number(cell) else complaint(arrow)
+
+
+def complaint(arrow: pa.DataType) -> str:
+    """What is said of a cell that is not of a column's type."""
+    if pa.types.is_boolean(arrow):
+        return "is neither true nor false"
+    if pa.types.is_timestamp(arrow):
+        return "is not a date like 2024-12-31 or 2024-12-31 23:59:59, as the column's first ones are"
+    return "is not a whole number" if arrow == pa.int64() else "is not a number"

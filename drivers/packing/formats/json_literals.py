@@ -15,14 +15,13 @@ from typing import Any
 import pyarrow as pa
 
 from drivers.packing.formats.delimited import why_not
-from drivers.packing.kinds import EXACT, TEXT_TYPE, is_nan, is_number
+from drivers.packing.kinds import EXACT, TEXT_TYPE, is_nan, is_number, is_whole
 from jobs.design import MISSING_INTEGER
 
 LOOKED_AT = 2000  # texts of a column that decide whether it is one of numbers
 DEEPEST = 8  # levels of a nested column that Arrow is told of
 DATES = [pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("us", "ns")]
 MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
-_WHOLE = re.compile(r"\s*[+-]?\d+\s*\Z", re.ASCII)
 _ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 Literal = Any  # a value as the decoder gives it
@@ -128,12 +127,10 @@ def _checked(literal: Literal, arrow: pa.DataType) -> str:
 
 def _read_text(literal: Literal) -> str:
     text = literal if type(literal) is str else _checked(literal, TEXT_TYPE)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("holds half of a character, a surrogate without the other one") from None
-        return _checked(text, TEXT_TYPE)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a character, a surrogate without the other one") from None
     return text
 
 
@@ -177,16 +174,16 @@ def settle_literals(cells: Sequence[Literal], tokens: frozenset[str], take_as_te
 
 
 def _number_type(numbers: list[int | float], texts: list[str]) -> pa.DataType:
-    """Exact whole numbers where all are whole, and some beyond those that a float holds exactly."""
+    """Where all are whole, and some beyond those that a float tells apart: exact ones, or texts beyond 64 bits."""
     written = [text for text in texts if is_number(text) and not is_nan(text)]
-    if not all(map(_is_whole, numbers)) or not all(map(_WHOLE.match, written)):
+    if not all(map(_is_whole, numbers)) or not all(map(is_whole, written)):
         return pa.float64()
     largest = max(map(abs, [*numbers, *map(int, written)]), default=0)
-    return pa.int64() if EXACT < largest < 1 << 63 else pa.float64()
+    return pa.float64() if largest < EXACT else pa.int64() if largest < 1 << 63 else TEXT_TYPE
 
 
 def _is_whole(number: int | float) -> bool:
-    return isinstance(number, int) or (number.is_integer() and abs(number) <= EXACT)
+    return isinstance(number, int) or (number.is_integer() and abs(number) < EXACT)
 
 
 def _date_type(texts: list[str]) -> pa.DataType | None:
@@ -203,13 +200,14 @@ def _date_type(texts: list[str]) -> pa.DataType | None:
 def literal_array(cells: Sequence[Literal], kinds: set[type]) -> pa.Array:
     """Literals that are of these kinds, or None.
 
-    :raises ArrowInvalid: literals of several kinds
+    :raises ArrowInvalid: literals of several kinds, or no single values
     """
-    if kinds == {int, float}:
-        kinds = {float}
-    if len(kinds) > 1:
+    if not kinds:
+        return pa.array(cells, pa.null())
+    kind = float if kinds == {int, float} else next(iter(kinds))
+    if (len(kinds) > 1 and kinds != {int, float}) or kind not in _ARROW:
         raise pa.ArrowInvalid("literals of several kinds")
-    return pa.array(cells, _ARROW[min(kinds, key=str)] if kinds else pa.null())
+    return pa.array(cells, _ARROW[kind])
 
 
 def literal_type(cells: Sequence[Literal], depth: int = 0) -> pa.DataType | None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from itertools import compress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from pyarrow import json as pajson
 
 from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, chunks, line_ends
 from drivers.packing.formats.chunk_parser import Parsed, Reject, Types, has_infinity
+from drivers.packing.formats.delimited import counted, listed
 from drivers.packing.formats.json_literals import (
     MINUS_ZERO,
     Literal,
@@ -35,7 +36,7 @@ from drivers.packing.formats.json_literals import (
 from drivers.packing.formats.json_records import Record, elements, records_of, shape_of
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import TEXT_TYPE, to_arrays
-from drivers.packing.sources import UTF16_MARKS, read_pieces
+from drivers.packing.sources import check_unicode, read_pieces
 from drivers.packing.stores.source import Source
 from jobs.design import MISSING_INTEGER
 from jobs.errors import ScanError
@@ -56,6 +57,7 @@ class JsonReader:
     """
 
     unit = "line"
+    delimiter = ","
     text = None  # a task reads delimited text only
 
     def __init__(self, sources: list[Source], options: InputOptions) -> None:
@@ -110,9 +112,7 @@ class JsonReader:
 
         :raises ScanError: when it is not text
         """
-        raw = next(read_pieces(source, 4), b"")
-        if self.options.encoding == "utf-8" and raw.startswith(UTF16_MARKS):
-            raise ScanError(f"{source.shown} is UTF-16 text; give --encoding utf-16")
+        check_unicode(source, self.options.encoding)
         begin = next(read_pieces(source, SNIFFED_BYTES, self.options.encoding), b"").removeprefix(BYTE_ORDER_MARK)
         if b"\x00" in begin[:4096]:
             raise ScanError(f"{source.shown} is not text: it has zero bytes")
@@ -170,7 +170,7 @@ class JsonReader:
         absent = [name for name in self.options.columns or () if name not in keys]
         if absent:
             raise ScanError(
-                f"{shown}: none of the first {len(rows)} records has the key {absent[0]!r}; they have {', '.join(keys)}"
+                f"{shown}: none of the first {len(rows)} records has the key {absent[0]!r}; they have {listed(keys)}"
             )
         return list(self.options.columns or keys)
 
@@ -197,7 +197,6 @@ class JsonParser:
         self._token_array = pa.array(reader.options.missing_tokens, pa.string())
         self._literals = reader.literals(types)
         self._schema = pa.schema(list(types.items()))
-        self._reads = [(name, reads(arrow)) for name, arrow in types.items()]
 
     def parse(self, chunk: Chunk, max_bad_rows: int = 0) -> Parsed:
         """The rows of a chunk in order, with its bad records set aside; not the rest of it once they are too many."""
@@ -309,33 +308,42 @@ class JsonParser:
 
     def _read_each(self, source: Source, found: list[Record], bad: list[Reject]) -> tuple[pa.Table, list[Record]]:
         """The rows of the good records, and these; the others are added to `bad`."""
-        good: list[Record] = []
-        rows: list[list[Any]] = []
-        for line, record in found:
-            row = self._row(source, line, record)
-            if isinstance(row, Reject):
-                bad.append(row)
-            else:
-                good.append((line, record))
-                rows.append(row)
-        cells: Sequence[Sequence] = list(zip(*rows)) if rows else [()] * len(self.types)
-        columns = [to_column(values, arrow) for values, arrow in zip(cells, self.types.values())]
-        return pa.table(columns, schema=self._schema), good
-
-    def _row(self, source: Source, line: int, record: bytes) -> list[Any] | Reject:
-        """The wanted cells of a record, None where one is missing; or what is wrong with it."""
-        try:
-            cells = self._cells(decode(record))
-        except (ValueError, RecursionError) as error:
-            return Reject(source.shown, line, "", _shown(record), why(error, record))
-        row = []
-        for name, read in self._reads:
-            literal = cells.get(name)
+        faults: dict[int, Reject] = {}
+        rows: list[dict[str, Literal]] = []
+        for n, (line, record) in enumerate(found):
             try:
-                row.append(None if is_missing(literal, self._tokens) else read(literal))
+                rows.append(self._cells(decode(record)))
+            except (ValueError, RecursionError) as error:
+                faults[n] = Reject(source.shown, line, "", _shown(record), why(error, record))
+                rows.append({})
+        columns = []
+        for name, arrow in self.types.items():
+            column, reasons = self._column([row.get(name) for row in rows], arrow)
+            columns.append(column)
+            for n, reason in reasons.items():
+                value = as_text(rows[n].get(name))[:SHOWN]
+                faults.setdefault(n, Reject(source.shown, found[n][0], name, value, reason))
+        bad += [faults[n] for n in sorted(faults)]
+        is_good = [n not in faults for n in range(len(found))]
+        return pa.table(columns, schema=self._schema).filter(pa.array(is_good)), list(compress(found, is_good))
+
+    def _column(self, literals: list[Literal], arrow: pa.DataType) -> tuple[pa.ChunkedArray | pa.Array, dict[int, str]]:
+        """Literals as a column of this type, null where one is missing or bad, and by its place what is wrong with it."""
+        try:
+            column = pa.chunked_array([literal_array(literals, set(map(type, literals)) - {type(None)})])
+            column = self._convert(column, arrow)
+            if not has_infinity(pa.table([column], names=[""])):
+                return column, {}
+        except (pa.ArrowException, ValueError, OverflowError):
+            pass
+        read, cells, reasons = reads(arrow), [], {}
+        for n, literal in enumerate(literals):
+            try:
+                cells.append(None if is_missing(literal, self._tokens) else read(literal))
             except ValueError as error:
-                return Reject(source.shown, line, name, as_text(literal)[:SHOWN], str(error))
-        return row
+                cells.append(None)
+                reasons[n] = str(error)
+        return to_column(cells, arrow), reasons
 
     def _cells(self, record: Literal) -> dict[str, Literal]:
         """
@@ -345,7 +353,8 @@ class JsonParser:
             if not isinstance(record, list):
                 raise ValueError("is not an array, as the other records are")
             if len(record) != len(self.names):
-                raise ValueError(f"this row has {len(record)} cells where {len(self.names)} columns are expected")
+                expected = f"{counted(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
+                raise ValueError(f"this row has {counted(len(record), 'cell')} where {expected}")
             return dict(zip(self.names, record))
         if not isinstance(record, tuple):
             raise ValueError("is not an object, as the other records are")

@@ -55,7 +55,7 @@ def records(data: bytes, delimiter: str) -> list[str]:
 
 
 def cells(record: str, delimiter: str) -> list[str]:
-    """The cells of one record, of any length: csv refuses one of more than 131,072 characters."""
+    """The cells of one record, with its line end or without; of any length, where csv refuses 131,073 characters."""
     found: list[str] = []
     at, match = 0, _cell_pattern(delimiter).match
     while cell := match(record, at):
@@ -70,4 +70,4 @@ def cells(record: str, delimiter: str) -> list[str]:
 @cache
 def _cell_pattern(delimiter: str) -> re.Pattern[str]:
     d = re.escape(delimiter)
-    return re.compile(rf'(?:"((?:[^"]++|"")*+)(?:"([^{d}]*+)|\Z)|([^{d}]*+))({d})?')
+    return re.compile(rf'(?:"((?:[^"]++|"")*+)(?:"([^{d}\r\n]*+)|\Z)|([^{d}\r\n]*+))({d})?')

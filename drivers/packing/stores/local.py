@@ -19,10 +19,21 @@ def find(name: str) -> list[Source]:
 
     :raises ScanError: when there is none, or one that cannot be read
     """
+    if not name:
+        raise ScanError("the name of an input is empty; is a variable of the shell not set?")
     if os.path.isdir(name):
-        inside = sorted(entry.path for entry in os.scandir(name) if entry.is_file() and entry.name[0] not in "._")
+        try:
+            entries = sorted(os.scandir(name), key=lambda entry: entry.name)
+        except OSError as error:
+            raise ScanError(f"the directory {name} cannot be read: {error.strerror}") from None
+        inside = [entry.path for entry in entries if entry.is_file() and entry.name[0] not in "._"]
         if not inside:
-            raise ScanError(f"the directory {name} holds no files")
+            deeper = (
+                f"; '{os.path.join(name, '**')}' takes those in its directories"
+                if any(map(os.DirEntry.is_dir, entries))
+                else ""
+            )
+            raise ScanError(f"the directory {name} holds no files{deeper}")
         return [_source(path) for path in inside]
     if os.path.lexists(name):
         return [_source(name)]
@@ -52,5 +63,8 @@ def version(source: Source) -> str:
     """The word for the file's content now; size and time of change."""
     if source.copy:
         return source.version
-    status = os.stat(source.path)
+    try:
+        status = os.stat(source.path)
+    except OSError:
+        return "gone"
     return str(status.st_mtime_ns) if status.st_size == source.size else "other size"

@@ -27,7 +27,7 @@ def find(name: str) -> list[Source]:
     :raises ScanError: an empty standard input, a full disk
     """
     if sys.stdin is None or sys.stdin.isatty():
-        raise ScanError("- reads standard input, but nothing is piped into it")
+        raise ScanError("- reads standard input, but nothing is piped into it; pipe a table, or name a file")
     return [copy_stream(sys.stdin.buffer, name)]
 
 
@@ -36,23 +36,24 @@ def copy_stream(stream: BinaryIO, name: str) -> Source:
 
     :raises ScanError: an empty stream, a full disk
     """
-    if folder:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        _forget_old_copies(folder)
-    digest, size = hashlib.sha256(), 0
-    handle, path = tempfile.mkstemp(prefix="scanlearn-stdin-", dir=folder)
+    digest, size, path = hashlib.sha256(), 0, ""
     try:
+        if folder:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            _forget_old_copies(folder)
+        handle, path = tempfile.mkstemp(prefix="scanlearn-stdin-", dir=folder)
         with open(handle, "wb") as copy:
             while piece := stream.read(PIECE):
                 copy.write(piece)
                 digest.update(piece)
                 size += len(piece)
-    except OSError as error:
-        os.remove(path)
-        raise ScanError(f"{name} cannot be copied to {os.path.dirname(path)}: {error.strerror}") from None
-    except BaseException:
-        os.remove(path)
-        raise
+    except BaseException as error:
+        if path:
+            os.remove(path)
+        if not isinstance(error, OSError):
+            raise
+        what, where = Source(name, 0, "").shown, folder or tempfile.gettempdir()
+        raise ScanError(f"{what} cannot be copied to {where} ({error.strerror}); give another by --cache-dir") from None
     found = Source(name, size, digest.hexdigest(), path)
     if size == 0:
         os.remove(path)
