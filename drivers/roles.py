@@ -200,7 +200,7 @@ def cell_text(pack: Pack, name: str, value: float) -> str:
     """A packed cell as it was written, or nearly so."""
     kind = pack.manifest.kind(name)
     values = np.array([value]) if kind == DATE else np.array([int(value)])
-    return str(to_arrow(values, kind, pack.texts.get(name))[0].as_py())
+    return str(to_arrow(values, kind, pack.texts.get(name), pack.manifest.types()[name])[0].as_py())
 
 
 def _absent(values: np.ndarray) -> np.ndarray:

@@ -15,3 +15,8 @@ def size(n_bytes: float) -> str:
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """1 pass, 2 passes."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 8) -> str:
+    """Names one after another, no more than the first ones."""
+    return ", ".join(name[:40] for name in names[:most]) + (", ..." if len(names) > most else "")

@@ -165,7 +165,7 @@ def test_types(tmp_path):
         "whole": pa.int64(),
         "huge": TEXT_TYPE,
         "b": pa.bool_(),
-        "day": pa.timestamp("us"),
+        "day": pa.timestamp("s"),
         "at": pa.timestamp("us", "UTC"),
         "ns": pa.timestamp("ns"),
         "quoted": pa.float64(),

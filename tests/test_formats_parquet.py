@@ -85,8 +85,8 @@ COLUMNS = {
     "float": (pa.array([1.5, None, np.nan], pa.float32()), pa.float64(), [1.5, None, None]),
     "double": (pa.array([1 / 3, np.nan, -5e-324]), pa.float64(), [1 / 3, None, -5e-324]),
     "bool": (pa.array([True, None, False]), pa.bool_(), [1, None, 0]),
-    "date32": (pa.array([DAY, None, DAY]), pa.timestamp("us"), [DAYS, None, DAYS]),
-    "date64": (pa.array([DAY, None, DAY], pa.date64()), pa.timestamp("us"), [DAYS, None, DAYS]),
+    "date32": (pa.array([DAY, None, DAY]), pa.timestamp("s"), [DAYS, None, DAYS]),
+    "date64": (pa.array([DAY, None, DAY], pa.date64()), pa.timestamp("s"), [DAYS, None, DAYS]),
     "ms": (pa.array([NOON, None, NOON], pa.timestamp("ms")), pa.timestamp("us"), [DAYS + 0.5, None, DAYS + 0.5]),
     "ns": (pa.array([NOON, None, NOON], pa.timestamp("ns")), pa.timestamp("us"), [DAYS + 0.5, None, DAYS + 0.5]),
     "zone": (

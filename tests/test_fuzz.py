@@ -52,6 +52,7 @@ LAST_COLUMNS = [
     [b"red", b'"gr een"', b'"a""b"', b"NA", b"", b'"q\nr"', b"caf\xc3\xa9"],
     [b"2024-01-31", b"1969-12-31", b'"2024-02-29"', b""],
     [b"2024-01-31 10:30:00", b"2024-01-31 10:30", b""],
+    [b"2024-01-31 10:30:00.25", b"2024-01-31 10:30:00", b"2024-01-31T23:59:59.999999"],
     [b"99999999999999999", b"-3", b'"99999999999999998"'],
     [b"true", b"FALSE", b'"True"', b""],
     [b"1e3", b" 7", b"-.5", b"+2", b"nan", b"  "],
@@ -153,6 +154,7 @@ class Record:
     line: int
     text: str
     cells: list[str]
+    is_open: bool = False  # a quote in it is not closed
 
 
 def records_of(files: list[bytes], delimiter: str, encoding: str) -> list[Record]:
@@ -168,6 +170,10 @@ def records_of(files: list[bytes], delimiter: str, encoding: str) -> list[Record
                 text = "".join(lines[start : reader.line_num]).strip("\r\n")
                 found.append(Record(i, start + 1, text, cells))
             start = reader.line_num
+        # A record that takes a further line in has opened a quoted cell and not ended it.
+        if found and found[-1].file == i:
+            longer = list(csv.reader([*lines[:-1], lines[-1].rstrip("\r\n") + "\n", "end"], delimiter=delimiter))
+            found[-1].is_open = longer[-1] != ["end"]
     return found
 
 
@@ -184,7 +190,8 @@ class Bad(Exception):
 
 
 NUMBER = re.compile(r"[ \t]*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:nan))[ \t]*", re.ASCII)
-DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?", re.ASCII)
+DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d(:\d\d(:\d\d(?P<fraction>\.\d{1,9})?)?)?)?", re.ASCII)
+FRACTIONS = {"s": 0, "us": 6, "ns": 9}  # digits
 
 
 def read_cell(cell: str, arrow: pa.DataType, one: Try):
@@ -207,7 +214,8 @@ def read_cell(cell: str, arrow: pa.DataType, one: Try):
         return float(text.lower() in ("true", "1"))
     if pa.types.is_timestamp(arrow):
         try:
-            if not DATE.fullmatch(text):
+            found = DATE.fullmatch(text)
+            if not found or len(found["fraction"] or ".") > FRACTIONS[arrow.unit] + 1:
                 raise Bad
             return int(np.datetime64(text, "us").astype(np.int64)) / 86_400_000_000
         except ValueError:
@@ -234,6 +242,10 @@ class Judged:
 def judge(records: list[Record], names: list[str], types: dict[str, pa.DataType], one: Try) -> Judged:
     judged = Judged([], [], [])
     for record in records:
+        if record.is_open:
+            text = record.text.encode("latin-1").decode(one.encoding, "replace")
+            judged.bad.append((record.file, record.line, {"": text}))
+            continue
         if len(record.cells) != len(names):
             judged.bad.append((record.file, record.line, {"": ""}))
             continue

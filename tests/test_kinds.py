@@ -108,6 +108,11 @@ def test_a_column_that_turns_out_otherwise_is_packed_again(tmp_path, monkeypatch
         assert kinds(made)["id"] == NUMBER and cells(made, "id") == [float(cell) for cell in written]
 
 
+def test_the_whole_number_that_stands_for_missing_is_no_missing_cell(tmp_path):
+    made = pack_text(tmp_path / "t.csv", f"id,y\n{BIG + 1},1\n{-(2**63)},2\n")
+    assert kinds(made)["id"] == TEXT and cells(made, "id") == [str(BIG + 1), str(-(2**63))]
+
+
 def test_dates_are_days(tmp_path):
     made = pack_text(tmp_path / "t.csv", "d,e,y\n1970-01-02,1970-01-01 06:00,1\n1969-12-31,,2\n2024-02-29,2024-02-29,3\n")
     np.testing.assert_array_equal(packed_column(made, "d"), [1, -1, 19782])
@@ -207,6 +212,7 @@ def test_the_header_is_found_or_not(tmp_path):
 def test_a_header_that_stands_again_is_no_row(tmp_path):
     made = pack_text(tmp_path / "t.csv", "y,x\n1,2\ny,x\n3,4\r\ny,x\r\n5,6\ny,x")
     np.testing.assert_array_equal(packed_matrix(made), [[1, 2], [3, 4], [5, 6]])
+    assert made.manifest.notes == ["lines passed over because they are the header again: 3"]
     with pytest.raises(ScanError, match="line 4, column 'x': 'b' is not a number"):
         pack_text(tmp_path / "t.csv", "y,x\n1,2\ny,x\n3,b\n5,6\n")
 

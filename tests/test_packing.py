@@ -110,8 +110,8 @@ def test_compressed_files_come_whole_or_not_at_all(tmp_path, end, compress):
 
 def test_only_the_columns_that_are_wanted_are_read(tmp_path):
     made = pack_text(tmp_path / "t.csv", "name,y,x\nann,1,2\nbob,3,4\n", chosen=("x", "y"))
-    assert made.manifest.columns == ["x", "y"]
-    np.testing.assert_array_equal(packed_matrix(made), [[2, 1], [4, 3]])
+    assert made.manifest.columns == ["y", "x"]
+    np.testing.assert_array_equal(packed_matrix(made), [[1, 2], [3, 4]])
 
 
 def test_missing_cells_are_nan_and_counted(tmp_path):
@@ -163,6 +163,22 @@ def test_a_bad_record_is_named_by_file_line_column_and_value(tmp_path, record, m
         pack_text(tmp_path / "t.csv", text)
     assert f"t.csv, {message}" in str(raised.value)
     assert not list((tmp_path / "cache" / "scanlearn" / "packs").glob("*[!k]"))  # nothing but the lock
+
+
+def test_a_quote_that_is_not_closed_swallows_nothing_in_silence(tmp_path):
+    text = 'y,x\n1,a\n2,b\n3,"c\n4,d\n'
+    with pytest.raises(ScanError, match="t.csv, line 4: '3,\"c\\\\n4,d' opens a quoted cell that does not end"):
+        pack_text(tmp_path / "t.csv", text)
+    made = pack_text(tmp_path / "t.csv", text, max_bad_rows=1)
+    assert (made.manifest.n_rows, made.manifest.n_rejected) == (2, 1)
+
+
+def test_a_failed_packing_leaves_a_good_pack_where_it_is(tmp_path):
+    made = pack_text(tmp_path / "t.csv", "y,x\n1,2\nb,3\n4,5\n", max_bad_rows=1)
+    with pytest.raises(ScanError):
+        pack(find_sources(["t.csv"]), InputOptions())
+    assert pack(find_sources(["t.csv"]), InputOptions(), PackContents(max_bad_rows=1)).was_cached
+    assert os.path.exists(made.blocks)
 
 
 def test_bad_records_up_to_the_allowance_go_to_a_file(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -27,11 +27,13 @@ Ends = Callable[[bytes], np.ndarray]  # the offsets after each record end in the
 
 @dataclass
 class Chunk:
-    """Whole records of one file. `line` is the physical line, counted from 1, on which the first one begins."""
+    """Whole records of one file. `line` is the physical line, counted from 1, on which the first one begins; `is_last`: the
+    file ends with them."""
 
     source: Source
     line: int
     data: bytes
+    is_last: bool = field(default=False, kw_only=True)
 
     @property
     def n_bytes(self) -> int:
@@ -60,7 +62,7 @@ def chunks(source: Source, ends: Ends, encoding: str = "utf-8", size: int = CHUN
         end = last_record_end(piece, ends) if following is not None else len(piece)
         if end or following is None and rest:
             data = b"".join([rest, memoryview(piece)[:end]]) if rest or end < len(piece) else piece
-            yield Chunk(source, line, data)
+            yield Chunk(source, line, data, is_last=following is None)
             line += count_lines(data)
             rest = b""
         rest, piece = rest + piece[end:], following
@@ -107,6 +109,10 @@ class QuotedEnds:
             return _scan(data, self.delimiter)
         # Inside a quoted cell the number of quotes before is odd.
         return ends[np.searchsorted(quotes, ends) % 2 == 0]
+
+    def leaves_open(self, data: bytes) -> bool:
+        """Whether the data end inside a quoted cell, where one more line end ends no record."""
+        return b'"' in data and len(self(data + b"\n")) == len(self(data))
 
     def _well_quoted(self, values: np.ndarray, quotes: np.ndarray) -> bool:
         """Whether quotes stand only around whole cells and doubled inside them, so that counting them tells in from out."""

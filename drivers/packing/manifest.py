@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.packing.kinds import HASH, INTEGER, TEXT
+from drivers.wording import listed
 from jobs.errors import ScanError
 from jobs.records import Record, array_field
 from jobs.text import TextFormat
@@ -99,6 +100,5 @@ def find_column(columns: list[str], name: str, notes: list[str] | None = None) -
         return columns.index(name)
     close = difflib.get_close_matches(name, columns, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
-    shown = ", ".join(column[:40] for column in columns[:8]) + (", ..." if len(columns) > 8 else "")
     why = "".join(f"\n  {note}" for note in notes or [])
-    raise ScanError(f"there is no column {name!r}{hint} the columns are {shown}{why}")
+    raise ScanError(f"there is no column {name!r}{hint} the columns are {listed(columns)}{why}")

@@ -29,7 +29,7 @@ ENDINGS = {
 _LIBSVM = re.compile(
     rb"(\s*#[^\n]*\n)*[-+0-9.eE]+[ \t]+(qid:\d+[ \t]+)?\d+:[-+0-9.eE]+([ \t]+\d+:[-+0-9.eE]+)*[ \t]*(#[^\r\n]*)?[\r\n]"
 )
-_JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[{\"\-0-9tfn\]])")
+_JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[{\"\-0-9tfnNI\]])")
 
 
 class Parser(Protocol):
@@ -51,9 +51,11 @@ class Reader(Protocol):
     """
 
     names: list[str]
-    notes: list[str]
     unit: str
     delimiter: str
+
+    @property
+    def notes(self) -> list[str]: ...
 
     @property
     def text(self) -> TextFormat | None: ...
@@ -103,7 +105,7 @@ def detect(source: Source, options: InputOptions) -> str:
     ending = re.search(r"\.(\w+)(\.(gz|bz2|zst))?$", source.path)
     word = ending[1].lower() if ending else ""
     by_name = next((name for name, endings in ENDINGS.items() if re.fullmatch(endings, word)), "csv")
-    if first_bytes(source, 4) == b"PAR1" or by_name == "parquet":
+    if first_bytes(source, 4) in (b"PAR1", b"PARE") or by_name == "parquet":
         return "parquet"
     begin = next(read_pieces(source, 1 << 16, options.encoding), b"").removeprefix(b"\xef\xbb\xbf")
     if word in ("csv", "tsv"):

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from drivers.packing.chunks import Chunk, count_lines
 from drivers.packing.kinds import Column, to_arrays
+from jobs.design import MISSING_INTEGER
 from jobs.errors import quoted
 
 Types = dict[str, pa.DataType]  # how each wanted column is read
@@ -104,7 +106,7 @@ class ChunkParser(ABC):
 
     def _read(self, data: bytes, block_size: int) -> pa.Table | None:
         table = self.read(data, max(1 << 20, block_size))
-        return None if table is None or has_infinity(table) else table
+        return None if table is None or has_infinity(table) or holds_missing_code(table) else table
 
     def _halves(self, chunk: Chunk) -> list[Chunk]:
         """The chunk cut at the record end nearest its middle; the chunk alone when it is a single record."""
@@ -127,3 +129,9 @@ def has_infinity(table: pa.Table) -> bool:
                 if not np.isfinite(values.sum()) and np.isinf(values).any():
                     return True
     return False
+
+
+def holds_missing_code(table: pa.Table) -> bool:
+    """Whether a column of whole numbers holds the one that stands for a missing cell."""
+    wholes = [column for column in table.itercolumns() if column.type == pa.int64()]
+    return any(pc.min(column).as_py() == MISSING_INTEGER for column in wholes)

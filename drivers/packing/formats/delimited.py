@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, QuotedEnds, chunks, count_lines
-from drivers.packing.formats.chunk_parser import ChunkParser, Reject, Types
+from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, QuotedEnds, chunks, count_lines, last_record_end
+from drivers.packing.formats.chunk_parser import ChunkParser, Parsed, Reject, Types
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.formats.sniffing import NAMES, cells, delimiter_of, has_header, records
 from drivers.packing.kinds import TEXT_TYPE, is_finite, is_nan, is_number, is_whole, settle
 from drivers.packing.sources import check_unicode, read_pieces
 from drivers.packing.stores.source import Source
+from drivers.wording import count, listed
 from jobs.errors import ScanError, quoted
 from jobs.text import TextFormat
 
@@ -33,17 +34,23 @@ class DelimitedReader:
 
     def __init__(self, sources: list[Source], options: InputOptions) -> None:
         self.sources, self.options = sources, options
-        self.notes: list[str] = []
-        self.n_headers_inside = 0
+        self._found: list[str] = []
+        self._headers_inside: set[tuple[str, int, int]] = set()
         begin = self._begin(sources[0])
         self.delimiter = options.delimiter or delimiter_of(sources[0].path, begin)
         if options.delimiter is None and self.delimiter != ",":
-            self.notes.append(f"{sources[0].shown}: a {NAMES[self.delimiter]} stands between the cells")
+            self._found.append(f"{sources[0].shown}: a {NAMES[self.delimiter]} stands between the cells")
         self.ends = QuotedEnds(self.delimiter)
         self.header, self.names = self._header(sources[0], begin)
         self._has_header = {sources[0].path: bool(self.header)}
         for source in sources[1:]:
             self._has_header[source.path] = self._repeats_header(source)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was found and not given."""
+        n = len(self._headers_inside)
+        return [*self._found, *([f"lines passed over because they are the header again: {n:,}"] if n else [])]
 
     @property
     def text(self) -> TextFormat | None:
@@ -60,7 +67,7 @@ class DelimitedReader:
                 chunk, first = self._without_first_record(chunk), False
             if self.header:
                 self._blank_headers(chunk)
-            yield chunk
+            yield from self._without_open_record(chunk) if chunk.is_last else [chunk]
 
     def look(self, wanted: list[str]) -> Types:
         """The type of each wanted column, from the first chunk of the table that has rows."""
@@ -114,7 +121,7 @@ class DelimitedReader:
             return (found[0] if present else ""), list(options.columns)
         if not present:
             if options.header == "auto":
-                self.notes.append(
+                self._found.append(
                     f"{source.shown} has no header line, so its columns are c1 to c{len(first)}; "
                     "name them with --columns, or say --header yes"
                 )
@@ -122,7 +129,7 @@ class DelimitedReader:
         self._check_header(place, found[0], first, list(map(len, later)))
         likely = delimiter_of(source.path, begin)
         if options.delimiter and len(first) == 1 and likely in found[0]:
-            self.notes.append(
+            self._found.append(
                 f"{source.shown}: the {NAMES[likely]} seems to stand between the cells, not the --delimiter that is given"
             )
         return found[0], first
@@ -136,7 +143,7 @@ class DelimitedReader:
         n_names = len(self.options.columns or ())
         if len(sizes) > 1 and n_names not in sizes[:-1]:
             raise ScanError(
-                f"{place}: this row has {counted(sizes[0], 'cell')}, and --columns names {n_names}; name each column once, "
+                f"{place}: this row has {count(sizes[0], 'cell')}, and --columns names {n_names}; name each column once, "
                 "in order"
             )
 
@@ -147,7 +154,7 @@ class DelimitedReader:
         size = Counter(sizes[:-1]).most_common(1)[0][0] if len(sizes) > 1 else 0
         if len(names) < size and len(names) not in sizes:
             raise ScanError(
-                f"{place}: the header has {counted(len(names), 'cell')}, but the rows below it have {size}; remove what "
+                f"{place}: the header has {count(len(names), 'cell')}, but the rows below it have {size}; remove what "
                 "stands above the header, and give each column a name"
             )
         if not names or "" in names:
@@ -187,9 +194,19 @@ class DelimitedReader:
         start = 0
         for end in [*map(int, self.ends(chunk.data)), chunk.n_bytes]:
             if chunk.data[start:end].strip(b"\r\n"):
-                return Chunk(chunk.source, chunk.line + count_lines(chunk.data[:end]), chunk.data[end:])
+                line = chunk.line + count_lines(chunk.data[:end])
+                return Chunk(chunk.source, line, chunk.data[end:], is_last=chunk.is_last)
             start = end
         return chunk
+
+    def _without_open_record(self, chunk: Chunk) -> list[Chunk]:
+        """A file's last chunk, its last record apart where a quote was not closed: that may have swallowed many rows."""
+        if not self.ends.leaves_open(chunk.data):
+            return [chunk]
+        end = last_record_end(chunk.data, self.ends)
+        closed = Chunk(chunk.source, chunk.line, chunk.data[:end])
+        line = chunk.line + count_lines(closed.data)
+        return [*([closed] if end else []), OpenRecord(chunk.source, line, chunk.data[end:])]
 
     def _blank_headers(self, chunk: Chunk) -> None:
         """Puts an empty line where the header stands again, as it does where files were written one behind another."""
@@ -209,7 +226,7 @@ class DelimitedReader:
                 done = at + len(header)
                 # The CR before and the LF behind would become one line end.
                 pieces.append(b"\n" if chunk.data[at - 1 : done + 1] == b"\r" + header + b"\n" else b"")
-                self.n_headers_inside += 1
+                self._headers_inside.add((chunk.source.path, chunk.line, at))
             at = chunk.data.find(header, at + len(header))
         chunk.data = b"".join([*pieces, chunk.data[done:]])
 
@@ -252,6 +269,10 @@ class DelimitedReader:
         return None
 
 
+class OpenRecord(Chunk):
+    """A record that opens a quoted cell and does not end it."""
+
+
 class DelimitedParser(ChunkParser):
     """Parses chunks of delimited text."""
 
@@ -268,6 +289,15 @@ class DelimitedParser(ChunkParser):
             true_values=["true", "True", "TRUE"],
             false_values=["false", "False", "FALSE"],
             check_utf8=TEXT_TYPE in types.values(),
+        )
+
+    def parse(self, chunk: Chunk, max_bad_rows: int = 0) -> Parsed:
+        if not isinstance(chunk, OpenRecord):
+            return super().parse(chunk, max_bad_rows)
+        none = super().parse(Chunk(chunk.source, chunk.line, b""))
+        text = _printable(chunk.data.decode("utf-8", "surrogateescape").strip("\r\n"))
+        return Parsed(
+            none.columns, [Reject(chunk.source.shown, chunk.line, "", text, "opens a quoted cell that does not end")]
         )
 
     def ends(self, data: bytes) -> np.ndarray:
@@ -292,8 +322,8 @@ class DelimitedParser(ChunkParser):
         text = chunk.data.decode("utf-8", "surrogateescape")
         found = cells(text, self.delimiter)
         if len(found) != len(self.names):
-            expected = f"{counted(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
-            reason = f"this row has {counted(len(found), 'cell')} where {expected}"
+            expected = f"{count(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
+            reason = f"this row has {count(len(found), 'cell')} where {expected}"
             if '"' in text and re.search(r"[\r\n]", text.strip()):
                 reason += "; is there a quote that is not closed?"
             return Reject(path, chunk.line, "", "", reason)
@@ -323,16 +353,6 @@ def _shielded(data: bytes) -> bytes:
     """The data behind an empty line where they begin as a file with a mark, which Arrow would take off; here it is part of
     a cell, as where files were written one behind another."""
     return b"\n" + data if data.startswith(BYTE_ORDER_MARK) else data
-
-
-def counted(n: int, thing: str) -> str:
-    """A number of things in words."""
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
-
-
-def listed(names: list[str], most: int = 8) -> str:
-    """Names one after another, no more than the first ones."""
-    return ", ".join(name[:40] for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _printable(text: str) -> str:

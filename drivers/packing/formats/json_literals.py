@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from drivers.packing.formats.delimited import why_not
-from drivers.packing.kinds import EXACT, TEXT_TYPE, is_nan, is_number, is_whole
+from drivers.packing.kinds import DAY_TYPE, EXACT, TEXT_TYPE, is_nan, is_number, is_whole
 from jobs.design import MISSING_INTEGER
 
 LOOKED_AT = 2000  # texts of a column that decide whether it is one of numbers
+LENGTH_OF_A_DAY = len("2024-12-31")
 DEEPEST = 8  # levels of a nested column that Arrow is told of
 DATES = [pa.timestamp(unit, zone) for zone in (None, "UTC") for unit in ("us", "ns")]
 MINUS_ZERO = re.compile(rb"-0\s*[,}\]]")
@@ -188,7 +189,7 @@ def _is_whole(number: int | float) -> bool:
 
 def _date_type(texts: list[str]) -> pa.DataType | None:
     """The type of dates that all of these texts are; None where they are not."""
-    for arrow in DATES:
+    for arrow in [DAY_TYPE, *DATES] if all(len(text) == LENGTH_OF_A_DAY for text in texts) else DATES:
         try:
             pa.array(texts, pa.string()).cast(arrow)
         except (pa.ArrowException, UnicodeEncodeError):

@@ -19,7 +19,6 @@ from pyarrow import json as pajson
 
 from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, chunks, line_ends
 from drivers.packing.formats.chunk_parser import Parsed, Reject, Types, has_infinity
-from drivers.packing.formats.delimited import counted, listed
 from drivers.packing.formats.json_literals import (
     MINUS_ZERO,
     Literal,
@@ -38,6 +37,7 @@ from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import TEXT_TYPE, to_arrays
 from drivers.packing.sources import check_unicode, read_pieces
 from drivers.packing.stores.source import Source
+from drivers.wording import count, listed
 from jobs.design import MISSING_INTEGER
 from jobs.errors import ScanError
 
@@ -353,8 +353,8 @@ class JsonParser:
             if not isinstance(record, list):
                 raise ValueError("is not an array, as the other records are")
             if len(record) != len(self.names):
-                expected = f"{counted(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
-                raise ValueError(f"this row has {counted(len(record), 'cell')} where {expected}")
+                expected = f"{count(len(self.names), 'column')} {'is' if len(self.names) == 1 else 'are'} expected"
+                raise ValueError(f"this row has {count(len(record), 'cell')} where {expected}")
             return dict(zip(self.names, record))
         if not isinstance(record, tuple):
             raise ValueError("is not an object, as the other records are")
@@ -366,8 +366,8 @@ class JsonParser:
                 "name the keys to be read with --columns"
             )
         if len(cells) < len(record):
-            for key, count in Counter(key for key, _ in record).items():
-                if count > 1 and key in self._known:
+            for key, n_times in Counter(key for key, _ in record).items():
+                if n_times > 1 and key in self._known:
                     raise ValueError(f"names the key {key!r} twice")
         return cells
 

@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drivers.packing.formats.chunk_parser import Parsed, Reject, Types
-from drivers.packing.formats.delimited import listed
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.formats.parquet_cells import (
     BOOLS,
@@ -40,10 +39,11 @@ from drivers.packing.formats.parquet_cells import (
     plain_cells,
     plain_type,
 )
-from drivers.packing.kinds import EXACT, TEXT_TYPE, to_arrays
+from drivers.packing.kinds import DAY_TYPE, EXACT, TEXT_TYPE, to_arrays
 from drivers.packing.sources import COMPRESSED
 from drivers.packing.stores import standard_input, store_of
 from drivers.packing.stores.source import Source
+from drivers.wording import listed
 from jobs.errors import ScanError
 
 BATCH_BYTES = 16 << 20  # of a batch as a dense table
@@ -251,7 +251,7 @@ class ParquetReader:
         if kind == BOOLS:
             return pa.bool_()
         if kind in (DATES, ZONED):
-            return pa.timestamp("us", getattr(arrow, "tz", None))
+            return DAY_TYPE if pa.types.is_date(arrow) else pa.timestamp("us", getattr(arrow, "tz", None))
         if name not in self._largest:
             return pa.float64()
         largest = self._largest[name]

@@ -15,7 +15,7 @@ from jobs.errors import ScanError
 def find(name: str) -> list[Source]:
     """The files behind a path, a directory or a pattern.
 
-    In a directory, names that begin with "." or "_" are left out, as Hadoop does.
+    In a directory, and where a pattern does not ask for them, names that begin with "." or "_" are left out, as in Hadoop.
 
     :raises ScanError: when there is none, or one that cannot be read
     """
@@ -38,6 +38,8 @@ def find(name: str) -> list[Source]:
     if os.path.lexists(name):
         return [_source(name)]
     found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+    if not os.path.basename(name).startswith("_"):
+        found = [path for path in found if not os.path.basename(path).startswith("_")]
     if not found:
         raise ScanError(f"no such file: {name}" if not glob.has_magic(name) else f"no file matches {name}")
     return [_source(path) for path in found]
