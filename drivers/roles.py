@@ -62,7 +62,7 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
             pack.manifest.index(name)
     features, remarks = _features(options, pack)
     if options.weight is not None and options.weight == options.target:
-        raise ScanError(f"the column {options.target!r} is both target and weight")
+        raise ScanError(f"the column {options.target!r} is both target and weight; name another one for either")
     design = Design(features, options.target, options.weight, options.id, options.missing)
     if not pack.is_partial:
         _check_empty(design, pack)
@@ -91,12 +91,12 @@ def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[
     features = [name for name in options.features if name not in options.exclude]
     twice = sorted({name for name in features if features.count(name) > 1})
     if twice:
-        raise ScanError(f"the feature {twice[0]!r} is named twice")
+        raise ScanError(f"the feature {twice[0]!r} is named twice in --features")
     for name in features:
         if manifest.kind(name) == HASH:
             raise ScanError(f"the feature {name!r} has too many different texts to be one")
     if options.target is not None and options.target in features:
-        raise ScanError(f"the target {options.target!r} is among the features")
+        raise ScanError(f"the target {options.target!r} is among the features; leave it out of --features")
     return features, []
 
 
@@ -228,7 +228,7 @@ def _check_weights(design: Design, pack: Pack) -> None:
         place = place_of_row(pack, found[0])
         raise ScanError(f"{place}, column {name!r}: the weight {found[1]:g} is negative; weights are 0 or more")
     if manifest.maxima[j] == 0 and not pack.is_partial:
-        raise ScanError(f"all weights in column {name!r} are zero")
+        raise ScanError(f"all weights in column {name!r} are zero, so no row counts")
 
 
 def _check_enough_rows(design: Design, pack: Pack) -> None:
@@ -249,7 +249,7 @@ def _check_constant(design: Design, pack: Pack) -> None:
     if constant:
         told = [f"{name!r} is {value}" for name, value in constant.items()]
         raise ScanError(
-            f"{', '.join(told[:_SHOWN])}, which the intercept cannot be told from; leave {_them(told)} out with "
+            f"{', '.join(told[:_SHOWN])}, which cannot be told from the intercept; leave {_them(told)} out with "
             f"{_exclude(list(constant))}"
         )
 

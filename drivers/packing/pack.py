@@ -46,6 +46,7 @@ from jobs.records import Record
 BLOCK_BYTES = 1 << 20
 SAMPLE_ROWS = 10_000
 CHUNKS_AHEAD = 2
+BLOCKS_BEHIND = 8  # wait for the disk at most
 BLOCKS, INDEX, SAMPLE, MANIFEST, REJECTS = "blocks.bin", "index.txt", "sample.record", "manifest.record", "rejects.csv"
 DICTIONARIES = "dictionaries.record"
 
@@ -90,6 +91,9 @@ class BlockWriter:
         self.block_rows = rows_per_block(n)
         self.n_rows = self.n_blocks = self.offset = self.fingerprint = 0
         self.blocks = open(os.path.join(folder, BLOCKS), "wb", buffering=0)  # noqa: SIM115
+        # A thread of its own waits for the disk.
+        self._disk = ThreadPoolExecutor(max_workers=1)
+        self._writing: deque[Future[int]] = deque()
         self.index = open(os.path.join(folder, INDEX), "wb")  # noqa: SIM115
         self.sums, self.n_missing = np.zeros(n), np.zeros(n, np.int64)
         self.minima, self.maxima = np.full(n, np.inf), np.full(n, -np.inf)
@@ -121,6 +125,8 @@ class BlockWriter:
         """Writes the last block and makes the files safe on disk."""
         if self._n_pending:
             self._write_block()
+        for written in self._writing:
+            written.result()
         for f in (self.blocks, self.index):
             f.flush()
             os.fsync(f.fileno())
@@ -148,7 +154,9 @@ class BlockWriter:
         self._look(columns)
         block = Block(0, self.n_blocks, self._n_pending, dict(zip(self.names, columns)))
         data = block.to_bytes()
-        self.blocks.write(data)
+        self._writing.append(self._disk.submit(self.blocks.write, data))
+        if len(self._writing) > BLOCKS_BEHIND:
+            self._writing.popleft().result()
         self.index.write(reference_line(0, self.n_blocks, block.n_rows, self.offset, len(data)) + b"\n")
         self.sample.add(self._design.apply(block), self.sample_query)
         self.fingerprint = zlib.crc32(data[:16], self.fingerprint)  # holds the checksum of the checksums
