@@ -37,6 +37,7 @@ def server():
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     moto.start()
+    s3._client.cache_clear()  # one that another module's tests made
     yield {
         "AWS_ENDPOINT_URL": "http://{}:{}".format(*moto.get_host_and_port()),
         "AWS_ACCESS_KEY_ID": "testing",
