@@ -154,8 +154,15 @@ def _conf_options(alias: str, arguments: list[str]) -> dict:
     paths = [a.partition("=")[2] for a in arguments if a.startswith("--conf-path=")]
     paths += [arguments[i + 1] for i, a in enumerate(arguments) if a == "-c"]
     merged: dict = {}
-    for _, options in load_opts_from_mrjob_confs(alias, paths or None):
-        merged.update(options)
+    try:
+        for _, options in load_opts_from_mrjob_confs(alias, paths or None):
+            merged.update(options)
+    except OSError:
+        raise
+    except Exception as error:  # what a file that is no configuration makes of mrjob and its parser
+        named = ", ".join(paths) or os.environ.get("MRJOB_CONF") or "mrjob.conf"
+        reason = " ".join(str(error).split())
+        raise ScanError(f"{named} is not a configuration of mrjob: {reason[:200]}") from None
     return merged
 
 

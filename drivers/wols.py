@@ -12,6 +12,7 @@ import numpy as np
 from drivers.designs import feature_centers, target_center
 from drivers.linear_inference import classical_table, measures_of_fit, sandwich_tables
 from drivers.run import Run
+from drivers.wording import count
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, exact_sum, solve
@@ -37,6 +38,12 @@ def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: flo
     statistics = run.scan("exact", MRWOLS, query, design)
     if statistics.n_rows == 0:
         raise ScanError("no row is left that has a positive weight and every cell it needs")
+    n_coefficients = len(design.feature_names) + 1
+    if statistics.n_rows < n_coefficients:
+        raise ScanError(
+            f"{count(statistics.n_rows, 'row')} of positive weight with every cell they need are too few for "
+            f"{n_coefficients} coefficients; name fewer features with --features"
+        )
     solution = solve(statistics, query)
     measures = measures_of_fit(statistics, solution)
     tables = [classical_table(solution, measures, level)]

@@ -381,3 +381,18 @@ def test_temporary_folders_are_private_and_gone(tmp_path, table, run_wols):
     assert run_wols("t.csv", *EXACT, "-r", "local", "--run-dir", "r").returncode == 0
     assert os.stat("r").st_mode & 0o777 == 0o700
     assert not os.path.exists("r/tmp")
+
+
+def test_too_few_rows_are_left_when_those_with_missing_cells_have_gone(tmp_path, run_wols):
+    (tmp_path / "t.csv").write_text("y,a,b\n1,2,3\n2,1,\n3,,1\n4,5,2\n")
+    done = run_wols("t.csv", "--target", "y", "--missing", "drop", "--no-report")
+    assert done.returncode == 1
+    assert "2 rows of positive weight with every cell they need are too few for 3 coefficients" in done.stderr
+
+
+def test_a_damaged_configuration_of_mrjob_is_one_message(tmp_path, run_wols):
+    (tmp_path / "t.csv").write_text("y,x\n1,2\n2,1\n3,5\n")
+    (tmp_path / "bad.conf").write_text("runners: [")
+    done = run_wols("t.csv", "--target", "y", "-c", "bad.conf", "--no-report")
+    assert done.returncode == 1
+    assert "bad.conf is not a configuration of mrjob: " in done.stderr and "Traceback" not in done.stderr
