@@ -96,11 +96,8 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     runner = options.runner or "inline"
     carried = pack_bytes if runner in ("inline", "local") else round(pack_bytes * BASE64)
     n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
-    n_tasks = {
-        "inline": 1,
-        "local": min(n_blocks, os.cpu_count() or 1),
-        "hadoop": math.ceil(carried / HADOOP_SPLIT_BYTES),
-    }.get(runner, math.ceil(carried / HADOOP_SPLIT_BYTES))
+    few_tasks = {"inline": 1, "local": min(n_blocks, os.cpu_count() or 1)}
+    n_tasks = few_tasks.get(runner, math.ceil(carried / HADOOP_SPLIT_BYTES))
     width = len(design.feature_names) + 2
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1

@@ -71,8 +71,8 @@ class PackContents:
     """What a pack is to hold.
 
     chosen: the columns, all when None; hashed: columns whose text only tells rows apart, so that their hashes will do where
-    there are too many; max_bad_rows: how
-    many bad records may be set aside; sample_rows: how many rows are sampled; first_chunk: no more than that, for a look.
+    there are too many; max_bad_rows: how many bad records may be set aside; sample_rows: how many rows are sampled;
+    first_chunk: no more than that, for a look.
     """
 
     chosen: tuple[str, ...] | None = None
@@ -134,6 +134,7 @@ class BlockWriter:
 
     def close(self) -> None:
         """Lets go of the files; what a full disk still holds back has been told, or is of no use."""
+        self._disk.shutdown(cancel_futures=True)
         for f in (self.blocks, self.index):
             with suppress(OSError):
                 f.close()
