@@ -283,16 +283,16 @@ def input_options(options: argparse.Namespace) -> InputOptions:
     )  # fmt: skip
 
 
-def demonstration_data(cache_dir: str | None, say: Callable[[str], None]) -> str:
-    """The file that a driver without input works on: the default of data_gen/gen_regression.py."""
+def demonstration_data(cache_dir: str | None, name: str, n_rows: int) -> str:
+    """The file that a driver without input works on: rows of data_gen/gen_regression.py, made once."""
     from data_gen.gen_regression import generate
 
     folder = os.path.join(cache_dir or default_cache_dir(), "demo")
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, "regression.csv")
+    path = os.path.join(folder, f"{name}.csv")
     if not os.path.exists(path):
-        say("no input given: generating 1,000,000 rows of y = x - 4 + noise, weight |1/x|")
-        generate(path)
+        print(f"no input given: generating {n_rows:,} rows of y = x - 4 + noise, weight |1/x|", file=sys.stderr)
+        generate(path, n_rows)
     return path
 
 

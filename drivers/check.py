@@ -16,16 +16,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
-from drivers.app import OK, Workspace, run_program
+from drivers.app import OK, Workspace, demonstration_data, run_program
 from drivers.findings import print_findings
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser
-from drivers.packing.cache import Pack, default_cache_dir
+from drivers.packing.cache import Pack
 from drivers.roles import contents_for
 from drivers.runners import Switches
 from jobs.design import Design
@@ -51,7 +51,7 @@ def make_parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs:
-        options.inputs = [demonstration_table(options.cache_dir, lambda text: print(text, file=sys.stderr))]
+        options.inputs = [demonstration_data(options.cache_dir, "check", DEMONSTRATION_ROWS)]
         options.columns = ["y", "x", "w"]
     if wants_foresight(options):
         return look_ahead(options, contents_for(options), foresee)
@@ -142,19 +142,6 @@ def leave(workspace: Workspace) -> None:
     shutil.rmtree(directory.path, ignore_errors=True)
     with suppress(OSError):  # other runs lie there
         os.rmdir(os.path.dirname(directory.path))
-
-
-def demonstration_table(cache_dir: str | None, say: Callable[[str], None]) -> str:
-    """The file that a check without input counts."""
-    from data_gen.gen_regression import generate
-
-    folder = os.path.join(cache_dir or default_cache_dir(), "demo")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, "check.csv")
-    if not os.path.exists(path):
-        say(f"no input given: generating {DEMONSTRATION_ROWS:,} rows")
-        generate(path, DEMONSTRATION_ROWS)
-    return path
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -118,7 +118,7 @@ def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], 
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs:
-        options.inputs = [demonstration_data(options.cache_dir, lambda text: print(text, file=sys.stderr))]
+        options.inputs = [demonstration_data(options.cache_dir, "regression", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
     check_options(options)
     if wants_foresight(options):
