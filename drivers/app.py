@@ -24,11 +24,11 @@ from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores import standard_input
 from drivers.packing.stores.source import Source
-from drivers.progress import Progress
 from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
-from drivers.runners import check_runner
+from drivers.runners.switches import check_runner
+from drivers.terminal.progress import Progress
 from drivers.wording import count, size
 from jobs.design import Design
 from jobs.errors import ScanError

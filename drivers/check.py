@@ -22,12 +22,12 @@ from importlib import metadata
 from typing import Any
 
 from drivers.app import OK, Workspace, demonstration_data, run_program
-from drivers.findings import print_findings
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.roles import contents_for
-from drivers.runners import Switches
+from drivers.runners.switches import Switches
+from drivers.terminal.findings import print_findings
 from jobs.design import Design
 from jobs.environment import Environment
 from jobs.errors import ScanError

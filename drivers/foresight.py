@@ -25,8 +25,8 @@ from drivers.packing.formats import open_table
 from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
-from drivers.runners import HADOOP_SPLIT_BYTES
-from drivers.tables import print_dry_run, print_plan
+from drivers.runners.switches import HADOOP_SPLIT_BYTES
+from drivers.terminal.tables import print_dry_run, print_plan
 from jobs.design import Design
 from jobs.records import readable
 

@@ -18,13 +18,13 @@ from typing import Any
 
 import jobs
 from drivers import interruption
-from drivers.local_runner import LocalRunner
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
-from drivers.progress import Meter, Progress
 from drivers.run_directory import RunDirectory
-from drivers.runners import Runner, explain_failure, set_up
-from drivers.watching import watch
+from drivers.runners.local import LocalRunner
+from drivers.runners.switches import Runner, explain_failure, set_up
+from drivers.terminal.progress import Meter, Progress
+from drivers.terminal.watching import watch
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.contract import Statistics

@@ -23,14 +23,14 @@ from drivers.app import (
     run_program,
 )
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
+from drivers.linear.descent import Descent, descend
+from drivers.linear.exact import fit_exactly
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, positive, share
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, contents_for, make_design
 from drivers.run import Run, one_blas_thread
-from drivers.tables import print_result
-from drivers.wols import fit_exactly
-from drivers.wols_gradient import Descent, descend
+from drivers.terminal.tables import print_result
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
 from jobs.records import readable

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drivers import check as program
-from drivers.findings import agreement, duration
+from drivers.terminal.findings import agreement, duration
 from jobs.environment import Environment
 from jobs.kernels.count import CountStatistics
 from tests.conftest import make_table, read_passes, write_csv

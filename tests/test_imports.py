@@ -160,7 +160,7 @@ def test_what_travels_compiles_on_python_3_9(tmp_path):
 
 def test_everything_of_jobs_is_in_the_zip_and_runs_from_there(tmp_path):
     """A node has the zip and the script, and nothing else of this project."""
-    from drivers.shipping import build_zip
+    from drivers.runners.shipping import build_zip
 
     build_zip(str(tmp_path / "jobs.zip"))
     with zipfile.ZipFile(tmp_path / "jobs.zip") as archive:

@@ -185,7 +185,9 @@ interruption.begin(lambda: "; go on")
 
 def small_program(text: str) -> subprocess.Popen:
     # The tests may themselves run under nohup.
-    heard = "import signal\nfor name in ('SIGINT', 'SIGTERM', 'SIGHUP'): signal.signal(getattr(signal, name), signal.SIG_DFL)\n"
+    heard = (
+        "import signal\nfor name in ('SIGINT', 'SIGTERM', 'SIGHUP'): signal.signal(getattr(signal, name), signal.SIG_DFL)\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", heard + PROLOGUE + text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

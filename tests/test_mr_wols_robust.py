@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import statsmodels.api as sm
 
-from drivers.linear_inference import sandwich_tables
+from drivers.linear.inference import sandwich_tables
 from jobs.design import Design
 from jobs.kernels.wols import WOLSQuery, solve
 from jobs.kernels.wols_robust import WOLSRobustQuery

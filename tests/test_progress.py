@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from data_gen.gen_regression import generate
-from drivers.display import Display, Lines
 from drivers.loop import Fit
-from drivers.progress import Meter, Progress
 from drivers.run_wols import fit
-from drivers.runners import QUIET_JAVA, Runner, Switches
-from drivers.watching import HadoopNews, application_of, percent_of, watch
+from drivers.runners.switches import QUIET_JAVA, Runner, Switches
+from drivers.terminal.display import Display, Lines
+from drivers.terminal.progress import Meter, Progress
+from drivers.terminal.watching import HadoopNews, application_of, percent_of, watch
 from jobs.errors import ScanError
 from jobs.mr_scan import MRScan
 from jobs.mr_wols import MRWOLS
@@ -33,7 +33,7 @@ DESCENT = (*DATA, "--solver", "gd", "--start", "0.636,0.2105", "--max-iter", "3"
 # The programs as they are, but for how long a pass must take to be told of.
 IMPATIENT = """
 import sys
-from drivers import display
+from drivers.terminal import display
 for kind in (display.Lines, display.Terminal):
     kind.seconds_before = kind.seconds_between = 0
 from drivers.run_wols import main

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 
-from drivers.linear_inference import classical_table, measures_of_fit
+from drivers.linear.inference import classical_table, measures_of_fit
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, exact_sum, r_factor, solve
 from jobs.tree import MergeTree
 from tests.registry import gather, make_rows, take

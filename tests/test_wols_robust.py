@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from drivers.linear_inference import CoefficientTable, sandwich_tables
+from drivers.linear.inference import CoefficientTable, sandwich_tables
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, solve
 from jobs.kernels.wols_robust import WOLSRobustQuery, WOLSRobustStatistics
 from tests.registry import gather, make_rows, take

@@ -15,7 +15,7 @@ from drivers.report.linear_findings import findings
 from drivers.report.page import Column, Page
 from drivers.report.run_sections import add_rows
 from drivers.run_directory import RunDirectory
-from drivers.tables import COVARIANCE_TITLES
+from drivers.terminal.tables import COVARIANCE_TITLES
 
 MEASURES = {
     "r_squared": "R\N{SUPERSCRIPT TWO}",

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from drivers.linear.descent import STOPPED_EARLY
 from drivers.loop import CONVERGED, DIVERGED
 from drivers.report.comparison import SMALL, Comparison
 from drivers.report.formats import number, share
-from drivers.wols_gradient import STOPPED_EARLY
 from drivers.wording import count
 
 # Rows of equal weight, below which the sandwich of a sample is worth a word of caution.

@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 from typing import Any, BinaryIO, NamedTuple
 
-from drivers.hadoop import hadoop_binary
 from drivers.packing.stores.source import Source
+from drivers.runners.hadoop import hadoop_binary
 from jobs.errors import ScanError
 
 HEAD_BYTES = 1 << 17  # kept of each file: what tells its kind and its columns is read several times

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
-from drivers.hadoop import kill_application
 from drivers.interruption import SIGNALS, is_our_program
-from drivers.local_runner import LocalRunner
-from drivers.progress import Meter
-from drivers.runners import Runner
+from drivers.runners.hadoop import kill_application
+from drivers.runners.local import LocalRunner
+from drivers.runners.switches import Runner
+from drivers.terminal.progress import Meter
 from jobs.mr_scan import MRScan
 
 SECONDS_BETWEEN_TICKS = 0.25

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from drivers.tables import WIDTH
+from drivers.terminal.tables import WIDTH
 
 TITLES = {"hadoop": "Hadoop", "streaming_jar": "streaming jar", "blas": "BLAS"}
 

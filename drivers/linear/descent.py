@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from drivers.designs import feature_centers, target_center
+from drivers.linear.exact import Parts, training_of
 from drivers.loop import CONVERGED, DIVERGED, Fit
 from drivers.run import Run
-from drivers.wols import Parts, training_of
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.wols_gradient import WOLSGradientState, update

@@ -13,11 +13,11 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
 from drivers.packing.cache import Pack
-from drivers.progress import Progress
 from drivers.run_directory import RunDirectory
-from drivers.shipping import build_zip
+from drivers.runners.hadoop import HadoopFileSystem, block_lines, hadoop_binary, streaming_jar
+from drivers.runners.shipping import build_zip
+from drivers.terminal.progress import Progress
 from jobs.errors import ScanError
 from jobs.mrjob_compat import load_opts_from_mrjob_confs
 

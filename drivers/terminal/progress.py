@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
-from drivers.display import Display, Iteration, open_display
 from drivers.loop import Fit
+from drivers.terminal.display import Display, Iteration, open_display
 
 SECONDS_BEFORE_ESTIMATE = 2.0
 

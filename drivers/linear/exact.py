@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from drivers.designs import feature_centers, target_center
-from drivers.linear_inference import classical_table, measures_of_fit, sandwich_tables
+from drivers.linear.inference import classical_table, measures_of_fit, sandwich_tables
 from drivers.run import Run
 from drivers.wording import count
 from jobs.design import Design
