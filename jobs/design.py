@@ -49,6 +49,8 @@ class Rows:
     positions: np.ndarray  # (n,) int64: where in the block each row stands
     ids: np.ndarray | None
     counts: RowCounts
+    fold_ids: np.ndarray | None = None  # (n,): rows with the same value are in the same fold
+    clusters: np.ndarray | None = None  # (n,): rows with the same value have dependent errors
 
     @cached_property
     def keys(self) -> np.ndarray:
@@ -58,16 +60,50 @@ class Rows:
         n_rows = int(self.positions[-1]) + 1 if len(self.positions) else 0
         return keys.row_keys(self.part, self.number, n_rows)[self.positions]
 
+    @property
+    def fold_keys(self) -> np.ndarray:
+        """What the fold of a row is drawn from, shape (n,), uint64."""
+        return self.keys if self.fold_ids is None else keys.id_keys(self.fold_ids)
+
+    def at(self, indices: np.ndarray) -> Rows:
+        """Some of the rows: ascending indices, shape (m,)."""
+        X = np.empty((len(indices), self.X.shape[1]), order="F")
+        for j in range(X.shape[1]):  # by columns: each lies together in memory
+            X[:, j] = self.X[indices, j]
+
+        def some(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[indices]
+
+        return Rows(
+            X=X,
+            y=some(self.y),
+            w=self.w[indices],
+            part=self.part,
+            number=self.number,
+            positions=self.positions[indices],
+            ids=some(self.ids),
+            counts=RowCounts(read=len(indices), used=len(indices)),
+            fold_ids=some(self.fold_ids),
+            clusters=some(self.clusters),
+        )
+
+    @property
+    def cluster_keys(self) -> np.ndarray | None:
+        """A key for the cluster of each row, shape (n,), uint64; None without clusters."""
+        return None if self.clusters is None else keys.id_keys(self.clusters)
+
 
 @dataclass
 class Design(Record):
     """Which columns play which role, and what happens to rows with a missing cell in one of them.
 
-    missing: "error" stops, "drop" leaves the row out and counts it, "keep" leaves NaN in X (never in y, w or id).
+    missing: "error" stops, "drop" leaves the row out and counts it, "keep" leaves NaN in X (never in the other roles).
     categories: for a feature or target of text, its texts by level. A feature of L levels becomes L - 1 columns of X, one
     for each level but the first, 1 in the rows that have it and 0 elsewhere (treatment coding: Chambers and Hastie,
     *Statistical Models in S*, 1992, ch. 2); a target becomes its level as a number.
-    levels: for the same columns, the level of each code that stands in the blocks; for an id of text, each code's hash.
+    levels: for the same columns, the level of each code that stands in the blocks; for an id, fold or cluster of text, each
+    code's hash.
+    fold: the column whose values keep rows together in one fold. cluster: the column whose values group dependent errors.
     """
 
     features: list[str]
@@ -77,6 +113,8 @@ class Design(Record):
     missing: str = "error"
     categories: dict = field(default_factory=dict)
     levels: dict = field(default_factory=dict)
+    fold: Optional[str] = None  # noqa: UP045
+    cluster: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +131,7 @@ class Design(Record):
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
-        roles = [*self.features, self.target, self.weight, self.id]
+        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster]
         return list(dict.fromkeys(name for name in roles if name is not None))
 
     def apply(self, block: Block) -> Rows:
@@ -122,7 +160,9 @@ class Design(Record):
             part=block.part,
             number=block.number,
             positions=positions,
-            ids=None if self.id is None else self._ids(column(self.id)),
+            ids=None if self.id is None else self._ids(self.id, column(self.id)),
+            fold_ids=None if self.fold is None else self._ids(self.fold, column(self.fold)),
+            clusters=None if self.cluster is None else self._ids(self.cluster, column(self.cluster)),
             counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
         )
 
@@ -146,9 +186,11 @@ class Design(Record):
     def _numbers(self, name: str, values: np.ndarray) -> np.ndarray:
         return (self._levels_of(name, values) if name in self.categories else np.asarray(values)).astype(float, copy=False)
 
-    def _ids(self, values: np.ndarray) -> np.ndarray:
-        assert self.id is not None
-        return np.asarray(self.levels[self.id])[values] if self.id in self.levels else values
+    def _ids(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Values that are equal where the cells are, for a column in any role but a feature's or the target's."""
+        if name in self.categories:
+            return self._levels_of(name, values)
+        return np.asarray(self.levels[name])[values] if name in self.levels else values
 
     def _levels_of(self, name: str, codes: np.ndarray) -> np.ndarray:
         """The level of each row of a text column, -1 where its cell is missing."""

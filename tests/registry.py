@@ -16,14 +16,17 @@ from jobs.blocks import Block, block_line, reference_line
 from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
+from jobs.kernels.folds import Folds
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
+from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_robust import WOLSRobustQuery, WOLSRobustStatistics
 from jobs.mr_count import MRCount
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.mr_wols import MRWOLS
+from jobs.mr_wols_folds import MRWOLSFolds
 from jobs.mr_wols_gradient import MRWOLSGradient
 from jobs.mr_wols_robust import MRWOLSRobust
 from jobs.records import Record
@@ -50,19 +53,28 @@ def _centre(rng: np.random.Generator, p: int) -> np.ndarray:
     return np.full(p, 2.0) + rng.normal(size=p) * 0.1
 
 
+WOLS_EXCEPTIONS = {
+    "n_rows": "counts rows: analytic weights say how exact a row is, not how many rows there were",
+    "n_zero_weight": "counts rows",
+    "weight_square_sum": "goes into the effective sample size, which tells one heavy row from three light ones",
+    "weight_log_sum": "goes into the likelihood of analytic weights, a product over rows",
+    "weight_max": "is the largest weight of one row",
+}
+
 ENTRIES = [
     Entry(
         WOLSStatistics,
         MRWOLS,
         lambda rng, p: WOLSQuery(_centre(rng, p), 1.5),
         weighted_fields=("weight_sum", "r"),
-        exceptions={
-            "n_rows": "counts rows: analytic weights say how exact a row is, not how many rows there were",
-            "n_zero_weight": "counts rows",
-            "weight_square_sum": "goes into the effective sample size, which tells one heavy row from three light ones",
-            "weight_log_sum": "goes into the likelihood of analytic weights, a product over rows",
-            "weight_max": "is the largest weight of one row",
-        },
+        exceptions=WOLS_EXCEPTIONS,
+    ),
+    Entry(
+        WOLSFoldsStatistics,
+        MRWOLSFolds,
+        lambda rng, p: WOLSFoldsQuery(WOLSQuery(_centre(rng, p), 1.5), Folds(3, 0.2, int(rng.integers(100)))),
+        weighted_fields=("weight_sum", "r"),
+        exceptions=WOLS_EXCEPTIONS,
     ),
     Entry(
         WOLSGradientStatistics,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -152,7 +153,7 @@ def test_plain_text_gives_what_packed_lines_give(case, tmp_path):
         table = {tuple(row) for row in DESIGN.apply(make_blocks(make_columns(500), 500)[0]).X}
         assert all(tuple(row) in table for row in answer.statistics.rows)
     else:
-        assert answer.statistics.close(case.expected)
+        assert whole(answer.statistics).close(whole(case.expected))
     # A reader of text takes packed lines too.
     packed = run_job(case.entry.job, query, write_blocks(tmp_path / "packed.txt", case.blocks))
     assert packed.statistics.close(case.expected)
@@ -194,7 +195,12 @@ def test_one_row(case, carrier, tmp_path):
     if hasattr(left, "places"):
         np.testing.assert_array_equal(left.rows, right.rows)
     else:
-        assert left.close(right)
+        assert whole(left).close(whole(right))
+
+
+def whole(statistics):
+    """The folds of plain text are others, since its keys are; what all folds hold together is the same."""
+    return functools.reduce(lambda a, b: a.merge(b), statistics.parts()) if hasattr(statistics, "parts") else statistics
 
 
 def test_rows_that_are_left_out_are_counted(tmp_path):
