@@ -18,7 +18,9 @@ def columns_of(pack: Pack, design: Design) -> list[dict[str, Any]]:
     """Name, role, kind, missing cells and extremes of each column, those that were left out last with the reason."""
     manifest = pack.manifest
     roles = dict.fromkeys(design.features, "feature")
-    roles |= {name: role for role in ("target", "weight", "id") if (name := getattr(design, role))}
+    for role in ("target", "weight", "id", "fold", "cluster"):
+        if name := getattr(design, role):
+            roles[name] = f"{roles[name]}, {role}" if name in roles else role
     found = [
         {
             "name": name,

@@ -20,6 +20,8 @@ from jobs.errors import ScanError, quoted
 # Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
 MOST_CATEGORIES = 2000
 _SHOWN = 6
+# The roles of columns that only tell rows apart, and the option that names each.
+IDENTITIES = {"id": "id", "fold": "fold_by", "cluster": "cluster"}
 # Numbers as people and spreadsheets write them: 1,5  1.234,56  1,234,567  5 %  $3.20.
 _WRITTEN_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d{1,3}(?:([,.' ]?)\d{3}(?:\1\d{3})*)?(?:[.,]\d+)?\s?[%$€£]?", re.ASCII)
 
@@ -42,12 +44,12 @@ def add_role_options(parser: argparse.ArgumentParser) -> None:
 
 def contents_for(options: argparse.Namespace) -> PackContents:
     """What the pack must hold: the columns with a role where the features are named, else all."""
-    features, row_id = getattr(options, "features", None), getattr(options, "id", None)
+    features, identities = getattr(options, "features", None), _identities(options)
     chosen = None
     if features is not None:
-        named = {*features, options.target, options.weight, row_id}
+        named = {*features, options.target, options.weight, *identities.values()}
         chosen = tuple(sorted(name for name in named if name))
-    hashed = (row_id,) if row_id else ()
+    hashed = tuple(sorted(set(identities.values())))
     return PackContents(chosen, hashed, options.max_bad_rows, options.sample_rows)
 
 
@@ -56,14 +58,15 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
 
     :raises ScanError: a role given twice, columns that cannot play theirs, a missing cell that is not to be dropped
     """
-    for role in ("target", "weight", "id"):
-        name = getattr(options, role)
+    identities = _identities(options)
+    for name in (options.target, options.weight, *identities.values()):
         if name is not None:
             pack.manifest.index(name)
     features, remarks = _features(options, pack)
     if options.weight is not None and options.weight == options.target:
         raise ScanError(f"the column {options.target!r} is both target and weight; name another one for either")
-    design = Design(features, options.target, options.weight, options.id, options.missing)
+    design = Design(features, options.target, options.weight, missing=options.missing)
+    design.id, design.fold, design.cluster = (identities.get(role) for role in IDENTITIES)
     if not pack.is_partial:
         _check_empty(design, pack)
     _check_missing(design, pack)
@@ -76,9 +79,15 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     return design, remarks
 
 
+def _identities(options: argparse.Namespace) -> dict[str, str]:
+    """The columns that only tell rows apart, by role."""
+    named = {role: getattr(options, option, None) for role, option in IDENTITIES.items()}
+    return {role: name for role, name in named.items() if name}
+
+
 def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[str]]:
     manifest = pack.manifest
-    others = {options.target, options.weight, options.id, *options.exclude}
+    others = {options.target, options.weight, *_identities(options).values(), *options.exclude}
     if options.features is None:
         for name in options.exclude:
             manifest.index(name)
@@ -138,8 +147,9 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
             codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:_SHOWN]))
             more = ", ..." if len(categories) > _SHOWN else ""
             remarks.append(f"the target {name!r} is text and is fitted as a number: {codes}{more}")
-    if design.id is not None and pack.manifest.kind(design.id) == TEXT:
-        design.levels[design.id] = id_hashes(pack.texts[design.id])
+    for name in filter(None, (getattr(design, role) for role in IDENTITIES)):
+        if pack.manifest.kind(name) == TEXT and name not in design.categories:
+            design.levels[name] = id_hashes(pack.texts[name])
     return remarks
 
 
@@ -149,8 +159,10 @@ def _check_empty(design: Design, pack: Pack) -> None:
     empty = [name for name in design.columns() if manifest.n_missing[manifest.index(name)] == manifest.n_rows]
     for name in empty:
         if name not in design.features:
-            role = next(role for role in ("target", "weight", "id") if getattr(design, role) == name)
-            raise ScanError(f"column {name!r} has no value in any row; name another one with --{role}")
+            option = next(
+                IDENTITIES.get(role, role) for role in ("target", "weight", *IDENTITIES) if getattr(design, role) == name
+            )
+            raise ScanError(f"column {name!r} has no value in any row; name another one with --{option.replace('_', '-')}")
     if empty:
         constant = [name for name in _constant(design, pack) if name in design.features]
         told = [f"{name!r} has no value in any row" for name in empty[:_SHOWN]]

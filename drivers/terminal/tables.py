@@ -40,6 +40,25 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     _print_remarks(console, warnings)
 
 
+def print_statistics(path: str, file: Any, remarks: list[str], quiet: bool) -> None:
+    """What a statistics file holds: a drivers.linear.statistics_file.LinearStatistics."""
+    console = _console()
+    if not quiet:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        rows = [
+            ("statistics", path),
+            ("rows", f"{file.n_rows:,} of positive weight"),
+            ("sum of weights", number(float(file.statistics.weight_sum.sum()), 8)),
+            ("columns", textwrap.shorten(", ".join(file.columns), WIDTH - 20, placeholder=" ...")),
+            ("folds", count(file.folds.n_folds, "fold") if file.folds.n_folds > 1 else "none"),
+            ("right digits", f"about {max(math.floor(file.digits), 0)}"),
+        ]
+        for name, text in rows:
+            table.add_row(name, text)
+        console.print(table)
+    _print_remarks(console, remarks)
+
+
 def print_plan(plan: dict[str, Any]) -> None:
     """What a run would cost."""
     console = _console()

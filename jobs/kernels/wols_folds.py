@@ -46,8 +46,10 @@ class WOLSFoldsStatistics(Statistics):
 
     def parts(self) -> list[WOLSStatistics]:
         """The statistic of each fold, and of the holdout last."""
-        scalars = [getattr(self, name).tolist() for name in _NAMES[:-1]]
-        return [WOLSStatistics(*values, self.r[k]) for k, values in enumerate(zip(*scalars))]
+        scalars = {name: getattr(self, name).tolist() for name in _NAMES if name != "r"}
+        return [
+            WOLSStatistics(r=self.r[k], **{name: values[k] for name, values in scalars.items()}) for k in range(len(self.r))
+        ]
 
     @classmethod
     def zero(cls, query: WOLSFoldsQuery) -> WOLSFoldsStatistics:
