@@ -141,52 +141,44 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return resumed
 
 
-class Workspace:
-    """A driver's packed data, run directory and run."""
+class Results:
+    """A driver's run directory, where its result goes and what is told of it."""
 
-    def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
+    pack: Pack | None = None
+
+    def __init__(self, options: argparse.Namespace, name: str) -> None:
         self.options, self.name = options, name
         self.progress = Progress(options.quiet)
-        self.reading = input_options(options)
-        sources = self._sources()
+        self.warnings: list[str] = []  # what the user must know of the result
+        sources = self._find()
         self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
         options.workspace = self
         if not options.resume:
-            piped = [vars(source) for source in sources if source.copy]
             self.directory.write_json(
                 OPTIONS,
                 {
                     "program": _program(name),
                     "argv": options.argv,
                     "working_dir": options.working_dir,
-                    "standard_input": piped,
+                    "standard_input": [vars(source) for source in sources if source.copy],
                 },
             )
-        self.pack = self._pack(sources, contents)
-        text = self.pack.manifest.text
-        self.run = Run(
-            self.directory,
-            self.pack,
-            None if text is None else dataclasses.replace(text, max_bad_rows=options.max_bad_rows),
-            options.runner,
-            options.mrjob_args,
-            options.keep_passes,
-            self.progress,
-        )
 
-    def design(self) -> Design:
-        """The design step by the role options, its remarks among the warnings of the run."""
-        design, remarks = make_design(self.options, self.pack)
-        self.run.warnings += remarks
-        return design
+    def _find(self) -> list[Source]:
+        """What there is to read, found before anything is written."""
+        return []
+
+    def all_warnings(self) -> list[str]:
+        """What the user must know of the result."""
+        return self.warnings
 
     def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
         """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
-        self.directory.write_json(MODEL, {**model, "warnings": self.run.all_warnings()})
+        self.directory.write_json(MODEL, {**model, "warnings": self.all_warnings()})
         if print_result and self.options.json:
             print(json.dumps(readable(model), allow_nan=False))
         elif print_result:
-            print_result(model, self.run.all_warnings())
+            print_result(model, self.all_warnings())
         sys.stdout.flush()
         self.progress.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
         if self.options.report:
@@ -217,8 +209,49 @@ class Workspace:
                 with contextlib.suppress(OSError):  # other runs lie there
                     os.rmdir(os.path.dirname(self.directory.path))
 
-    def _sources(self) -> list[Source]:
+    def _forget_standard_input(self) -> None:
+        for entry in self.directory.read_json(OPTIONS).get("standard_input", []):
+            with contextlib.suppress(OSError):
+                os.remove(entry["copy"])
+
+
+class Workspace(Results):
+    """Results with packed data and a run over them."""
+
+    pack: Pack
+
+    def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
+        self.reading = input_options(options)
+        super().__init__(options, name)
+        self.pack = self._pack(self.sources, contents)
+        text = self.pack.manifest.text
+        self.run = Run(
+            self.directory,
+            self.pack,
+            None if text is None else dataclasses.replace(text, max_bad_rows=options.max_bad_rows),
+            options.runner,
+            options.mrjob_args,
+            options.keep_passes,
+            self.progress,
+        )
+        self.warnings = self.run.warnings
+
+    def all_warnings(self) -> list[str]:
+        """What became of the rows that are not in the result, and what the passes and the fit said."""
+        return self.run.all_warnings()
+
+    def design(self) -> Design:
+        """The design step by the role options, its remarks among the warnings of the run."""
+        design, remarks = make_design(self.options, self.pack)
+        self.run.warnings += remarks
+        return design
+
+    def _find(self) -> list[Source]:
         """The input files; standard input of a run that is resumed is what was copied then."""
+        self.sources = self._sources()
+        return self.sources
+
+    def _sources(self) -> list[Source]:
         options = self.options
         standard_input.folder = os.path.join(options.cache_dir or default_cache_dir(), "stdin")
         if not (options.resume and "-" in options.inputs):
@@ -228,11 +261,6 @@ class Workspace:
         saved.close()
         others = [name for name in options.inputs if name != "-"]
         return sorted([*piped, *(find_sources(others) if others else [])], key=lambda source: source.path)
-
-    def _forget_standard_input(self) -> None:
-        for entry in self.directory.read_json(OPTIONS).get("standard_input", []):
-            with contextlib.suppress(OSError):
-                os.remove(entry["copy"])
 
     def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
         options = self.options

@@ -33,7 +33,7 @@ def make_model(
         "weight": design.weight,
         "parameters": parameters,
         "inference": inference,
-        "design": {name: value for name, value in design.to_json().items() if name != "levels"},
+        "design": {name: value for name, value in design.to_json().items() if name not in ("levels", "held_out")},
         "training": training,
     }
 

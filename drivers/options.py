@@ -115,6 +115,12 @@ def build_parser(job: type, description: str | None) -> Parser:
     return parser
 
 
+def option_given(parser: argparse.ArgumentParser, options: argparse.Namespace, names: Sequence[str]) -> str | None:
+    """The first of these options that does not have its default, as it is written; None when all have."""
+    found = next((name for name in names if getattr(options, name) != parser.get_default(name)), None)
+    return None if found is None else "--" + found.replace("_", "-")
+
+
 def add_input_options(parser: argparse.ArgumentParser, nargs: str) -> Any:
     """What is read and how; gives the group of the options about data."""
     parser.add_argument(
@@ -185,6 +191,22 @@ def positive(text: str) -> float:
     value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a finite number above zero")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """A finite number that is zero or more."""
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number of zero or more")
+    return value
+
+
+def unit(text: str) -> float:
+    """A number from 0 to 1, both included."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
     return value
 
 

@@ -243,6 +243,18 @@ def _check_weights(design: Design, pack: Pack) -> None:
         raise ScanError(f"all weights in column {name!r} are zero, so no row counts")
 
 
+def check_counts(design: Design, pack: Pack) -> None:
+    """:raises ScanError: a weight that is no whole number, where weights say how many rows a row stands for"""
+    name = design.weight
+    assert name is not None
+    found = first_row_where(pack, name, lambda values: np.where(_absent(values), 0, values) % 1 != 0)
+    if found is not None:
+        raise ScanError(
+            f"{place_of_row(pack, found[0])}, column {name!r}: the weight {found[1]:g} is no count of rows; "
+            "--weight-type frequency needs whole numbers"
+        )
+
+
 def _check_enough_rows(design: Design, pack: Pack) -> None:
     n_rows, n_coefficients = pack.manifest.n_rows, len(design.feature_names) + 1
     if design.target is not None and n_rows < n_coefficients:

@@ -1,7 +1,8 @@
 """Weighted least squares of a table of any size: exactly in one pass, or by gradient descent.
 
 python drivers/run_wols.py data.csv --target y --features x1,x2 --weight w
-python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w -r hadoop
+python drivers/run_wols.py data.csv --target y --penalty lasso --folds 5 -r hadoop
+python drivers/run_wols.py data.csv --target y --diagnostics --cluster customer
 python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w --solver gd --learning-rate 0.05,0.5
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from drivers.app import (
     NOT_CONVERGED,
     OK,
+    Results,
     UsageError,
     Workspace,
     demonstration_data,
@@ -25,29 +27,38 @@ from drivers.app import (
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
+from drivers.linear.gathered import Gathered, from_file, gather
+from drivers.linear.options import add_options, settings_of
+from drivers.linear.statistics_file import LinearStatistics
 from drivers.model import make_model
-from drivers.options import Parser, build_parser, list_of, natural, positive, share
+from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
 from drivers.packing.cache import Pack
-from drivers.roles import add_role_options, contents_for, make_design
+from drivers.roles import add_role_options, check_counts, contents_for, make_design
 from drivers.run import Run, one_blas_thread
-from drivers.terminal.tables import print_result
+from drivers.terminal.linear_result import print_result
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
 from jobs.records import readable
 
 NAME = "wols"
+DESCENT_OPTIONS = ("learning_rate", "start", "stop", "tol", "max_iter", "gradient")
+EXACT_OPTIONS = (
+    "folds", "fold_by", "holdout", "penalty", "alphas", "l1_ratio", "choose", "standardize", "positive", "select",
+    "criterion", "covariance", "cluster", "diagnostics", "weight_type", "refine", "save_statistics", "from_statistics",
+)  # fmt: skip
+# What needs rows, and the place of these options is where the statistics are gathered.
+ROW_OPTIONS = (
+    "weight", "id", "folds", "fold_by", "holdout", "cluster", "diagnostics", "refine", "weight_type", "save_statistics",
+    "plan", "dry_run", "runner",
+)  # fmt: skip
 
 
 def make_parser() -> Parser:
     parser = build_parser(MRWOLS, __doc__.splitlines()[0] if __doc__ else None)
     add_role_options(parser)
-    group = parser.add_argument_group("weighted least squares")
+    group = parser.add_argument_group("solver")
     group.add_argument("--solver", choices=("exact", "gd"), default="exact", help="one pass, or one pass an iteration")
-    group.add_argument(
-        "--robust", action=argparse.BooleanOptionalAction, default=None,
-        help="HC0 standard errors by one more pass; Default: where the effective sample size is below n/100",
-    )  # fmt: skip
-    group.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
+    add_options(parser)
     descent = parser.add_argument_group("gradient descent (--solver gd)")
     descent.add_argument("--learning-rate", type=list_of(positive), default=[0.05], metavar="RATES", help="one or several")
     descent.add_argument(
@@ -69,28 +80,64 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
         descent_of(options).candidates(width - 1)
         phases = [Phase("descent", 1, options.max_iter, "until every candidate has converged")]
         return Foresight(design, phases, remarks)
+    settings = settings_of(options)
     # Without weights no row counts more than another.
-    surely = options.robust is True
-    perhaps = surely or (options.robust is None and options.weight is not None)
-    phases = [Phase("exact", 1, 1), Phase("robust", int(surely), int(perhaps), "one if the weights are very uneven")]
-    return Foresight(design, [phase for phase in phases if phase.at_most], remarks, 8 * width * width)
+    surely = settings.diagnostics is True
+    perhaps = surely or (settings.diagnostics is None and options.weight is not None)
+    phases = [
+        Phase("exact", 1, 1),
+        Phase("refine", int(settings.refine), 5 * settings.refine, "one, unless the columns are nearly dependent"),
+        Phase("residuals", int(surely), int(perhaps), "one if the weights are very uneven"),
+    ]
+    phases = [phase for phase in phases if phase.at_most]
+    return Foresight(design, phases, remarks, 8 * width * width * settings.folds.n_parts)
 
 
-def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
-    """Packs, fits, and gives the workspace and the model."""
+def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
+    """Gathers, fits, and gives the workspace and the model."""
     check_options(options)
+    if options.solver == "gd":
+        workspace = Workspace(options, NAME, contents_for(options))
+        design = workspace.design()
+        return workspace, make_model(NAME, design, *descend(workspace.run, design, descent_of(options)))
+    settings = settings_of(options)
+    if options.from_statistics:
+        results = Results(options, NAME)
+        file = LinearStatistics.read(options.from_statistics)
+        settings.weight_type = file.weight_type
+        gathered = from_file(file, options.target, options.features, options.exclude)
+        return results, fit_exactly(gathered, settings, results.warnings, None)
     workspace = Workspace(options, NAME, contents_for(options))
     design = workspace.design()
-    if options.solver == "exact":
-        parts = fit_exactly(workspace.run, design, options.robust, options.confidence)
-    else:
-        parts = descend(workspace.run, design, descent_of(options))
-    return workspace, make_model(NAME, design, *parts)
+    if settings.weight_type == "frequency":
+        check_counts(design, workspace.pack)
+    gathered = gather(workspace.run, design, settings.folds)
+    if settings.save:
+        save_statistics(settings.save, gathered, settings.weight_type, workspace)
+    return workspace, fit_exactly(gathered, settings, workspace.warnings, workspace.run)
+
+
+def save_statistics(path: str, gathered: Gathered, weight_type: str, workspace: Workspace) -> None:
+    """Writes what the pass has gathered."""
+    fingerprint = workspace.pack.manifest.fingerprint
+    LinearStatistics.of(
+        gathered.design, gathered.query, gathered.folds, gathered.parts, weight_type, fingerprint
+    ).write(path)  # fmt: skip
+    workspace.progress.say(f"statistics of the pass  {path}")
 
 
 def check_options(options: argparse.Namespace) -> None:
     """:raises UsageError: options that make no sense whatever the data"""
-    if options.target is None:
+    parser = make_parser()
+    strange = DESCENT_OPTIONS if options.solver == "exact" else EXACT_OPTIONS
+    if given := option_given(parser, options, strange):
+        raise UsageError(f"{given} belongs to --solver {'gd' if options.solver == 'exact' else 'exact'}")
+    if options.from_statistics:
+        if options.inputs:
+            raise UsageError("--from-statistics takes the place of the data; leave one of them out")
+        if given := option_given(parser, options, ROW_OPTIONS):
+            raise UsageError(f"{given} needs the data, and --from-statistics has none")
+    elif options.target is None:
         raise UsageError("name the column to explain with --target")
 
 
@@ -102,10 +149,12 @@ def descent_of(options: argparse.Namespace) -> Descent:
     )
 
 
-def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
+def fit(inputs: Sequence[str] | str = (), **arguments: Any) -> tuple[dict[str, Any], Run | None]:
     """The fit from Python: the options of the command line as keywords; gives the model, as in model.json, and the run.
 
         model, run = fit("data.csv", target="y", features=["x1", "x2"], weight="w", runner="local")
+
+    The run is None where no pass was made, with from_statistics.
 
     :raises ScanError: what the program would end with
     """
@@ -113,11 +162,11 @@ def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], 
     with leaving_nothing_half_done(options), one_blas_thread():
         workspace, model = train(options)
         workspace.finish(model, None)
-    return readable(model), workspace.run
+    return readable(model), workspace.run if isinstance(workspace, Workspace) else None
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.inputs:
+    if not options.inputs and not options.from_statistics:
         options.inputs = [demonstration_data(options.cache_dir, "regression", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
     check_options(options)

@@ -14,6 +14,7 @@ import numpy as np
 from jobs import keys
 from jobs.blocks import Block
 from jobs.errors import BadRecord, BadRow
+from jobs.kernels.folds import Folds
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
@@ -104,6 +105,7 @@ class Design(Record):
     levels: for the same columns, the level of each code that stands in the blocks; for an id, fold or cluster of text, each
     code's hash.
     fold: the column whose values keep rows together in one fold. cluster: the column whose values group dependent errors.
+    held_out: the rows of its holdout count as if they had no weight.
     """
 
     features: list[str]
@@ -115,6 +117,7 @@ class Design(Record):
     levels: dict = field(default_factory=dict)
     fold: Optional[str] = None  # noqa: UP045
     cluster: Optional[str] = None  # noqa: UP045
+    held_out: Optional[Folds] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -153,7 +156,7 @@ class Design(Record):
                 f"the weight {self.weight!r} is {w[bad]:g} in row {positions[bad] + 1} of block {block.number}; "
                 "weights must be finite and not negative"
             )
-        return Rows(
+        rows = Rows(
             X=self._features({name: column(name) for name in self.features}, len(positions)),
             y=None if self.target is None else self._numbers(self.target, column(self.target)),
             w=w,
@@ -165,6 +168,9 @@ class Design(Record):
             clusters=None if self.cluster is None else self._ids(self.cluster, column(self.cluster)),
             counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
         )
+        if self.held_out is not None:
+            rows.w = np.where(self.held_out.assign(rows.fold_keys) == self.held_out.n_folds, 0.0, rows.w)
+        return rows
 
     def _features(self, columns: dict[str, np.ndarray], n_rows: int) -> np.ndarray:
         X = np.zeros((n_rows, len(self.feature_names)), order="F")

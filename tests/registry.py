@@ -21,14 +21,16 @@ from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
-from jobs.kernels.wols_robust import WOLSRobustQuery, WOLSRobustStatistics
+from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
+from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.mr_wols import MRWOLS
 from jobs.mr_wols_folds import MRWOLSFolds
 from jobs.mr_wols_gradient import MRWOLSGradient
-from jobs.mr_wols_robust import MRWOLSRobust
+from jobs.mr_wols_refine import MRWOLSRefine
+from jobs.mr_wols_residuals import MRWOLSResiduals
 from jobs.records import Record
 
 
@@ -61,6 +63,30 @@ WOLS_EXCEPTIONS = {
     "weight_max": "is the largest weight of one row",
 }
 
+
+def _residuals_query(rng: np.random.Generator, p: int, weight_type: str) -> WOLSResidualsQuery:
+    # Leverages between 1e-4 and 1, whatever the size of a feature. The laws deal rows out at random, and Durbin-Watson is
+    # of contiguous pieces: tests/test_wols_residuals.py has the laws for those.
+    root = rng.normal(size=(p + 1, p + 1)) * np.append(1e-2, np.full(p, 3e-6))[:, None]
+    return WOLSResidualsQuery(
+        20.0,
+        1.5,
+        9.0,
+        rng.normal(size=p),
+        _centre(rng, p),
+        root,
+        weight_type,
+        n_influential=int(rng.integers(1, 8)),
+        durbin_watson=False,
+    )
+
+
+# Sums of w e q and w |q|^2, whatever the weights mean, and fields that these rows leave empty.
+WOLS_RESIDUALS_WEIGHTED = (
+    "leverage_sum", "cluster_keys", "cluster_scores",
+    "n_influential", "n_leverage_one", "leverage_one_places", "successive_square_sum", "piece_places", "piece_ends",
+)  # fmt: skip
+
 ENTRIES = [
     Entry(
         WOLSStatistics,
@@ -90,16 +116,59 @@ ENTRIES = [
         },
     ),
     Entry(
-        WOLSRobustStatistics,
-        MRWOLSRobust,
-        lambda rng, p: WOLSRobustQuery(20.0, 1.5, rng.normal(size=p), _centre(rng, p)),
-        weighted_fields=(),
+        WOLSResidualsStatistics,
+        MRWOLSResiduals,
+        lambda rng, p: _residuals_query(rng, p, "analytic"),
+        weighted_fields=WOLS_RESIDUALS_WEIGHTED,
         exceptions={
             "n_rows": "counts rows",
             "residual_square_sum": "is sum e^2, without weights",
-            "hc0_gram": "is quadratic in w: a row of weight 3 varies as one row, three rows as three",
-            "square_gram": "is quadratic in w, for the same reason",
+            "residual_range": "is of sqrt(w) e",
+            **dict.fromkeys(
+                ("hc0_gram", "hc2_gram", "hc3_gram", "square_gram"), "is quadratic in w: one row varies as one"
+            ),
+            **dict.fromkeys(("variance_gram", "white_gram"), "is a regression over rows, each as heavy as another"),
+            **dict.fromkeys(("press", "leverage_max"), "leaves out one row, and a heavy one is missed more"),
+            **dict.fromkeys(("influence", "influence_places"), "leaves out one row, and a heavy one is missed more"),
         },
+    ),
+    Entry(
+        WOLSResidualsStatistics,
+        MRWOLSResiduals,
+        lambda rng, p: _residuals_query(rng, p, "frequency"),
+        weighted_fields=(
+            *WOLS_RESIDUALS_WEIGHTED,
+            "residual_square_sum",
+            "residual_range",
+            "hc0_gram",
+            "hc2_gram",
+            "hc3_gram",
+            "square_gram",
+            "variance_gram",
+            "white_gram",
+            "press",
+            "leverage_max",
+        ),
+        exceptions={
+            "n_rows": "counts rows as they stand in the data",
+            "influence": "is a list of rows as they stand in the data",
+            "influence_places": "is a list of rows as they stand in the data",
+        },
+    ),
+    Entry(
+        WOLSRefineStatistics,
+        MRWOLSRefine,
+        # Far-off coefficients, so that the sums do not cancel to nothing.
+        lambda rng, p: WOLSRefineQuery(
+            1.5,
+            3,
+            _centre(rng, p),
+            np.ones(p + 2),
+            rng.normal(size=(p + 1, p + 1)),
+            np.column_stack([np.full(p + 1, 30.0), rng.normal(size=p + 1) * 1e-15]),
+        ),
+        weighted_fields=("residual_square_sum", "qwe_sum", "gram"),
+        exceptions={"n_rows": "counts rows"},
     ),
     Entry(
         SampleStatistics,
@@ -149,7 +218,9 @@ def draw_rows(rng: np.random.Generator, n: int, p: int, zero_weights: bool = Tru
     w = rng.gamma(0.5, size=n)
     if zero_weights:
         w[rng.random(n) < 0.1] = 0
-    return make_rows(X, X.sum(axis=1) - 4 + rng.normal(size=n), w, part=3, number=int(rng.integers(1000)))
+    rows = make_rows(X, X.sum(axis=1) - 4 + rng.normal(size=n), w, part=3, number=int(rng.integers(1000)))
+    rows.clusters = rng.integers(0, 5, n)
+    return rows
 
 
 def take(rows: Rows, indices: Any) -> Rows:
@@ -163,6 +234,7 @@ def take(rows: Rows, indices: Any) -> Rows:
         number=rows.number,
         positions=rows.positions[chosen],
         ids=None if rows.ids is None else rows.ids[chosen],
+        clusters=None if rows.clusters is None else rows.clusters[chosen],
         counts=RowCounts(read=len(chosen), used=len(chosen)),
     )
 

@@ -35,8 +35,8 @@ def plan(capsys, main, *arguments):
     [
         ("wols", ["--target", "y", "--features", "x1"], [1, 1]),
         ("wols", ["--target", "y", "--weight", "w"], [1, 2]),
-        ("wols", ["--target", "y", "--weight", "w", "--robust"], [2, 2]),
-        ("wols", ["--target", "y", "--weight", "w", "--no-robust"], [1, 1]),
+        ("wols", ["--target", "y", "--weight", "w", "--diagnostics"], [2, 2]),
+        ("wols", ["--target", "y", "--weight", "w", "--no-diagnostics"], [1, 1]),
         ("wols", ["--target", "y", "--solver", "gd", "--tol", "1e-300", "--max-iter", "3"], [1, 3]),
         ("sample", ["--rows", "10", "-o", "s.csv"], [1, 1]),
     ],

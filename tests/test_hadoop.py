@@ -40,7 +40,7 @@ def test_the_exact_fit_has_the_bits_of_inline(run_wols, hadoop, n_splits):
     assert done.returncode == 0, done.stderr
     ours, inline = read_passes("r"), read_passes("inline")
     assert [entry["statistics_md5"] for entry in ours] == [entry["statistics_md5"] for entry in inline]
-    assert [entry["job"] for entry in ours] == ["MRWOLS", "MRWOLSRobust"]
+    assert [entry["job"] for entry in ours] == ["MRWOLS", "MRWOLSResiduals"]
     assert read_model("r")["parameters"] == read_model("inline")["parameters"]
     assert read_model("r")["inference"] == read_model("inline")["inference"]
     assert ours[0]["n_tasks"] == pytest.approx(n_splits, abs=1)

@@ -132,7 +132,7 @@ def test_an_interrupted_packing_leaves_nothing_half_packed(tmp_path, undisturbed
     (tmp_path / "parts").mkdir()
     for i in range(12):
         shutil.copy(undisturbed[0], tmp_path / "parts" / f"{i}.csv")
-    arguments = ("parts", *DATA[1:], "--no-report", "--no-robust", "--run-dir", "r")
+    arguments = ("parts", *DATA[1:], "--no-report", "--no-diagnostics", "--run-dir", "r")
     process = begin(*arguments)
     wait_for(lambda: any(path.stat().st_size for path in Path("cache").rglob("*.partial/blocks.bin")), process)
     status, stderr = end(process, signal.SIGINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -199,7 +200,9 @@ def test_one_row(case, carrier, tmp_path):
 
 
 def whole(statistics):
-    """The folds of plain text are others, since its keys are; what all folds hold together is the same."""
+    """The folds of plain text are others, since its keys are; what all folds hold together is the same; so its places."""
+    if hasattr(statistics, "influence_places"):
+        return dataclasses.replace(statistics, influence_places=np.zeros_like(statistics.influence_places))
     return functools.reduce(lambda a, b: a.merge(b), statistics.parts()) if hasattr(statistics, "parts") else statistics
 
 

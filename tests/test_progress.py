@@ -97,7 +97,8 @@ def test_a_terminal_shows_bars_that_go_and_a_table_that_stays(table):
 
 
 def test_a_terminal_shows_the_tasks_of_local(table):
-    status, written = run_on_terminal(impatient(*DATA, "--no-robust", "-r", "local", "--num-cores", "2", "--run-dir", "r"))
+    options = ("--no-diagnostics", "-r", "local", "--num-cores", "2", "--run-dir", "r")
+    status, written = run_on_terminal(impatient(*DATA, *options))
     assert status == 0, written
     told = "\n".join(frames(written, "pass 1"))
     assert "pass 1: 0 of 3 map tasks, 2 running" in told
@@ -289,7 +290,7 @@ def test_java_is_quiet_unless_asked(tmp_path, monkeypatch):
 @pytest.mark.hadoop
 def test_hadoop_tells_its_application_and_percent_and_no_java(tmp_path, run_wols):
     generate(tmp_path / "d.csv", rows=100_000)
-    done = run_wols(*DATA, "--no-robust", "-r", "hadoop", "--run-dir", "r")
+    done = run_wols(*DATA, "--no-diagnostics", "-r", "hadoop", "--run-dir", "r")
     assert done.returncode == 0, done.stderr
     told = done.stderr.splitlines()
     assert re.fullmatch(r"pass 1: application_\d+_\d{4,}", told[1])
@@ -302,7 +303,7 @@ def test_hadoop_tells_its_application_and_percent_and_no_java(tmp_path, run_wols
 def test_spark_shows_no_java(tmp_path, run_wols):
     pytest.importorskip("pyspark")
     generate(tmp_path / "d.csv", rows=10_000)
-    done = run_wols(*DATA, "--no-robust", "-r", "spark", "--run-dir", "r")
+    done = run_wols(*DATA, "--no-diagnostics", "-r", "spark", "--run-dir", "r")
     assert done.returncode == 0, done.stderr
     assert all(re.match(r"10,000 rows|pass 1: |model ", line) for line in done.stderr.splitlines())
     assert "Changing view acls" not in (tmp_path / "r" / "run.log").read_text()

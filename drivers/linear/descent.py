@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drivers.designs import feature_centers, target_center
-from drivers.linear.exact import Parts, training_of
+from drivers.linear.training import training_of
 from drivers.loop import CONVERGED, DIVERGED, Fit
 from drivers.run import Run
 from jobs.design import Design
@@ -19,6 +19,9 @@ from jobs.mr_wols_gradient import MRWOLSGradient
 # A coefficient that is still further than this from where it is heading is not a converged one.
 EARLY = 1e-3
 STOPPED_EARLY = "stopped early"
+
+# Of a model: parameters, inference, training.
+Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
 
 @dataclass

@@ -1,105 +1,201 @@
-"""The exact weighted least-squares fit: one pass, or two with sandwich standard errors.
+"""The exact weighted least-squares fit, from what one pass has gathered; a second pass looks at the residuals.
 
-A fit gives (parameters, inference, training): the three parts of the model that differ between algorithms.
+choose      the features (--select), or the penalty by cross-validation (--penalty), without a pass
+solve       the coefficients
+refine      their last digits, by a pass (--refine)
+look back   at the residuals, by a pass (--diagnostics): robust errors, tests, influence
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
-from drivers.designs import feature_centers, target_center
-from drivers.linear.inference import classical_table, measures_of_fit, sandwich_tables
+from drivers.linear.choice import Choice, choose_features, choose_penalty, plain
+from drivers.linear.collinearity import correlation, variance_inflation
+from drivers.linear.cross_validation import evaluate
+from drivers.linear.diagnostics import diagnostics, remarks
+from drivers.linear.gathered import Gathered
+from drivers.linear.inference import (
+    CoefficientTable,
+    classical_table,
+    estimates_of,
+    measures_of_fit,
+    sandwich_tables,
+)
+from drivers.linear.options import Settings
+from drivers.linear.refinement import refine
+from drivers.linear.training import training_of, training_of_statistics
+from drivers.model import make_model
+from drivers.packing.locate import name_of_row
 from drivers.run import Run
-from drivers.wording import count
-from jobs.design import Design
+from drivers.wording import count, listed
 from jobs.errors import ScanError
-from jobs.kernels.wols import WOLSQuery, exact_sum, solve
-from jobs.kernels.wols_robust import WOLSRobustQuery
-from jobs.mr_wols import MRWOLS
-from jobs.mr_wols_robust import MRWOLSRobust
-
-Parts = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+from jobs.kernels.wols import WOLSStatistics
+from jobs.kernels.wols_residuals import residuals_query
+from jobs.mr_wols_residuals import MRWOLSResiduals
 
 # Below this share of the rows the weights are so uneven that classical standard errors cannot be believed.
 UNEVEN = 0.01
+# Of more coefficients than these only the covariance that leads is kept, and no correlations.
+MANY_COEFFICIENTS = 100
+HIGH_INFLATION = 10.0
 
 
-def fit_exactly(run: Run, design: Design, robust: bool | None = None, level: float = 0.95) -> Parts:
-    """One pass for the coefficients and classical inference; one more for sandwich standard errors.
+def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run: Run | None) -> dict[str, Any]:
+    """The model.
 
-    :param robust: None: where the effective sample size is below a hundredth of the rows
+    :param warnings: grows by what the user must know
+    :param run: makes the further passes; None where there are no rows to pass over, only their statistics
+    :raises ScanError: no rows, fewer than a fit without a penalty needs, or no folds to choose by
     """
-    manifest = run.pack.manifest
-    assert design.target is not None
-    center = feature_centers(manifest, design)
-    query = WOLSQuery(center, target_center(manifest, design))
-    statistics = run.scan("exact", MRWOLS, query, design)
-    if statistics.n_rows == 0:
-        raise ScanError("no row is left that has a positive weight and every cell it needs")
-    n_coefficients = len(design.feature_names) + 1
-    if statistics.n_rows < n_coefficients:
-        raise ScanError(
-            f"{count(statistics.n_rows, 'row')} of positive weight with every cell they need are too few for "
-            f"{n_coefficients} coefficients; name fewer features with --features"
-        )
-    solution = solve(statistics, query)
-    measures = measures_of_fit(statistics, solution)
-    tables = [classical_table(solution, measures, level)]
-    uneven = measures["effective_sample_size"] < UNEVEN * statistics.n_rows
-    if robust or (robust is None and uneven):
-        centred_intercept = exact_sum([solution.intercept, -query.target_center], center, solution.coefficients)
-        robust_query = WOLSRobustQuery(centred_intercept, query.target_center, solution.coefficients, center)
-        sandwich = run.scan("robust", MRWOLSRobust, robust_query, design)
-        tables += sandwich_tables(solution, sandwich, center, level)
-    _warn(run, design, statistics, solution, measures, tables)
-    parameters = {"coefficients": solution.coefficients, "intercept": solution.intercept}
+    whole = gathered.whole
+    _check_rows(gathered, whole, settings)
+    choice = _choose(gathered, whole, settings)
+    gathered, whole, solution = choice.gathered, choice.whole, choice.solution
+    if settings.refine and run is not None:
+        solution = refine(run, gathered.design_of_training(), whole, gathered.query, solution)
+    measures = measures_of_fit(whole, solution, settings.weight_type, choice.df, gathered.query.center)
+    tables = [classical_table(solution, measures, settings.level, choice.label)]
+    uneven = measures["effective_sample_size"] < UNEVEN * measures["n_observations"]
+    found = None
+    if run is not None and (settings.diagnostics or (settings.diagnostics is None and uneven)):
+        found, more = _look_back(gathered, whole, dataclasses.replace(choice, solution=solution), settings, measures, run)
+        tables += more
+    leading = _leading(tables, settings, uneven)
+    _warn(warnings, choice, whole, measures, tables, uneven)
+    if found is not None:
+        warnings += remarks(found)
     inference = {
         **measures,
-        "confidence_level": level,
-        "weight_type": "analytic",
-        "dependent_features": [design.feature_names[j] for j in solution.dependent],
-        "coefficients": [table.to_json() for table in tables],
+        "confidence_level": settings.level,
+        "weight_type": settings.weight_type,
+        "covariance_type": leading,
+        "label": choice.label,
+        "dependent_features": [gathered.design.feature_names[j] for j in solution.dependent],
+        "variance_inflation": variance_inflation(whole, gathered.query),
+        "coefficients": [_as_json(table, leading) for table in tables],
+        "diagnostics": found,
     }
-    return parameters, inference, training_of(run, statistics, solver="exact", converged=True)
+    if len(solution.coefficients) < MANY_COEFFICIENTS:
+        inference["correlation"] = correlation(whole)
+    _warn_of_inflation(warnings, gathered, solution.dependent, inference["variance_inflation"])
+    validation = dict(choice.validation)
+    if gathered.holdout is not None:
+        centred = solution.intercept - gathered.query.target_center + float(gathered.query.center @ solution.coefficients)
+        validation["holdout"] = evaluate(gathered.holdout, gathered.query, solution.coefficients, centred)
+    parameters = {"coefficients": solution.coefficients, "intercept": solution.intercept}
+    training = training_of(run, whole, "exact", True) if run is not None else training_of_statistics(whole)
+    model = make_model("wols", gathered.design, parameters, inference, training)
+    chosen = {"validation": validation, "penalty": choice.penalty, "path": choice.path, "selection": choice.selection}
+    return {**model, **{name: value for name, value in chosen.items() if value}}
 
 
-def training_of(run: Run, statistics: Any, solver: str, converged: bool) -> dict[str, Any]:
-    """What the model file says of its training; `statistics` None where no pass has summed the weights."""
-    training = {
-        "solver": solver,
-        "converged": converged,
-        "n_passes": run.n_passes,
-        "rows_in": run.counts.read + run.pack.manifest.n_rejected,
-        "rows_used": run.counts.used,
-        "rows_rejected": run.counts.rejected + run.pack.manifest.n_rejected,
-        "rows_missing": run.counts.missing,
-        "data_fingerprint": run.pack.manifest.fingerprint,
-    }
-    if statistics is not None:
-        training.update(n_rows=statistics.n_rows, n_zero_weight=statistics.n_zero_weight, weight_sum=statistics.weight_sum)
-    return training
+def _choose(gathered: Gathered, whole: WOLSStatistics, settings: Settings) -> Choice:
+    if settings.select:
+        return choose_features(gathered, settings)
+    if settings.is_penalised:
+        return choose_penalty(gathered, settings)
+    return plain(gathered)
 
 
-def _warn(run: Run, design: Design, statistics: Any, solution: Any, measures: dict[str, Any], tables: list) -> None:
-    if solution.dependent:
-        names = ", ".join(repr(design.feature_names[j]) for j in solution.dependent)
-        run.warnings.append(
-            f"the matrix is singular (rank {solution.rank} of {len(design.feature_names)}); dependent on the intercept and "
-            f"the features before: {names}. These are the coefficients of least norm"
+def _check_rows(gathered: Gathered, whole: WOLSStatistics, settings: Settings) -> None:
+    if whole.n_rows == 0:
+        raise ScanError("no row is left that has a positive weight and every cell it needs")
+    n_coefficients = len(gathered.design.feature_names) + 1
+    if whole.n_rows < n_coefficients and not settings.is_penalised and settings.select is None:
+        raise ScanError(
+            f"{count(whole.n_rows, 'row')} of positive weight with every cell they need are too few for "
+            f"{n_coefficients} coefficients; name fewer features with --features"
+        )
+
+
+def _look_back(
+    gathered: Gathered,
+    whole: WOLSStatistics,
+    choice: Choice,
+    settings: Settings,
+    measures: dict[str, Any],
+    run: Run,
+) -> tuple[dict[str, Any], list[CoefficientTable]]:
+    """The second pass: the diagnostics, and the tables of standard errors that do not trust the weights."""
+    query = residuals_query(
+        gathered.query, whole, choice.solution, settings.weight_type, root_of_inverse=choice.root_of_inverse
+    )
+    residuals = run.scan("residuals", MRWOLSResiduals, query, gathered.design_of_training())
+    found = diagnostics(residuals, query, measures)
+    for row in [*found["influential"], *found["leverage_one"]]:
+        row["place"] = name_of_row(run.pack, row["block"], row["position"])
+    estimates = estimates_of(choice.solution)
+    return found, sandwich_tables(estimates, query, residuals, measures, settings.level, label=choice.label)
+
+
+def _leading(tables: list[CoefficientTable], settings: Settings, uneven: bool) -> str:
+    """The covariance to go by: the one asked for; else, where the weights are very uneven, the widest sandwich, without HC2
+    and HC3, which are infinite, or nearly, where so few rows matter; else the classical."""
+    if settings.covariance:
+        return settings.covariance
+    candidates = [table for table in tables if table.covariance_type in ("HC0", "equal-variance")]
+    if not uneven or not candidates:
+        return "classical"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        widths = [float(np.nanmean(np.log(table.standard_errors))) for table in candidates]
+    return candidates[int(np.argmax(widths))].covariance_type
+
+
+def _as_json(table: CoefficientTable, leading: str) -> dict[str, Any]:
+    told = table.to_json()
+    if len(table.estimates) > MANY_COEFFICIENTS and table.covariance_type != leading:
+        del told["covariance"]
+    return told
+
+
+# -- warnings -------------------------------------------------------------------------------------------------------------
+
+
+def _warn(
+    warnings: list[str],
+    choice: Choice,
+    whole: WOLSStatistics,
+    measures: dict[str, Any],
+    tables: list[CoefficientTable],
+    uneven: bool,
+) -> None:
+    names, solution = choice.gathered.design.feature_names, choice.solution
+    warnings += choice.remarks
+    if solution.dependent and choice.penalty is None:
+        dependent = ", ".join(repr(names[j]) for j in solution.dependent)
+        warnings.append(
+            f"the matrix is singular (rank {solution.rank} of {len(names)}); dependent on the intercept and "
+            f"the features before: {dependent}. These are the coefficients of least norm"
         )
     if measures["df_residuals"] <= 0:
-        run.warnings.append("there are no more rows than coefficients: nothing is left to estimate errors from")
-    if statistics.n_zero_weight:
-        run.warnings.append(f"rows of weight zero, which do not count: {statistics.n_zero_weight}")
-    effective, n = measures["effective_sample_size"], statistics.n_rows
-    if effective < UNEVEN * n:
-        text = (
-            f"the weights are so uneven that {n:,} rows are worth {effective:,.0f} of equal weight, and one row carries "
-            f"{measures['largest_weight_share']:.0%} of it all; do not believe the classical standard errors"
-        )
-        if len(tables) == 3:
-            ratio = tables[2].standard_errors / tables[0].standard_errors
+        warnings.append("there are no more rows than coefficients: nothing is left to estimate errors from")
+    if whole.n_zero_weight:
+        warnings.append(f"rows of weight zero, which do not count: {whole.n_zero_weight}")
+    if uneven:
+        effective, n = measures["effective_sample_size"], whole.n_rows
+        text = f"the weights are so uneven that {n:,} rows are worth {effective:,.0f} of equal weight"
+        if math.isfinite(measures["largest_weight_share"]):
+            text += f", and one row carries {measures['largest_weight_share']:.0%} of it all"
+        text += "; do not believe the classical standard errors"
+        by_type = {table.covariance_type: table for table in tables}
+        if "equal-variance" in by_type:
+            ratio = by_type["equal-variance"].standard_errors / by_type["classical"].standard_errors
             text += f" ({np.nanmax(ratio):.0f} times too small if all rows are equally noisy)"
-        run.warnings.append(text)
+        warnings.append(text)
+
+
+def _warn_of_inflation(warnings: list[str], gathered: Gathered, dependent: list[int], inflation: np.ndarray) -> None:
+    """A feature that the others nearly explain has a coefficient of large error; dependent ones are told already."""
+    if dependent:
+        return
+    high = {name: v for name, v in zip(gathered.design.feature_names, inflation.tolist()) if v > HIGH_INFLATION}
+    if high:
+        worst = sorted(high, key=lambda name: -high[name])
+        told = listed([f"{name} ({high[name]:,.0f})" for name in worst[:4]])
+        more = f" and {len(high) - 4} more" if len(high) > 4 else ""
+        warnings.append(f"variance inflation above {HIGH_INFLATION:.0f}, the features explain each other: {told}{more}")

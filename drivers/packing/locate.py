@@ -48,18 +48,34 @@ def cells_at(pack: Pack, columns: list[str], numbers: np.ndarray, positions: np.
     return {name: np.concatenate(pieces)[back] if pieces else np.zeros(0) for name, pieces in found.items()}
 
 
+def name_of_row(pack: Pack, block: int, position: int) -> str:
+    """ "FILE, row N" for a row of a block, rows counted from 1 among those of the file that were read: without parsing."""
+    which, left = _source_of(pack, block * pack.manifest.block_rows + position)
+    return f"{_sources(pack)[which].shown}, row {left + 1:,}"
+
+
 def place_of_row(pack: Pack, row: int) -> str:
     """ "FILE, line N" for a row of the pack, by parsing its file again up to there."""
-    sources = [Source(e["path"], e["size"], e["version"], e["copy"]) for e in pack.manifest.sources]
+    sources = _sources(pack)
     reader = open_table(sources, pack.options)
     parser = reader.parser(pack.manifest.types())
-    which, entry = next(
-        (i, e) for i, e in enumerate(pack.manifest.sources) if e["first_row"] <= row < e["first_row"] + e["n_rows"]
-    )
-    left = row - entry["first_row"]
+    which, left = _source_of(pack, row)
     for chunk in reader.chunks(sources[which]):
         n_rows = parser.parse(chunk, pack.manifest.n_rejected).n_rows
         if left < n_rows:
             return f"{sources[which].shown}, {reader.unit} {parser.line_of(chunk, left)}"
         left -= n_rows
     return sources[which].shown
+
+
+def _sources(pack: Pack) -> list[Source]:
+    return [Source(e["path"], e["size"], e["version"], e["copy"]) for e in pack.manifest.sources]
+
+
+def _source_of(pack: Pack, row: int) -> tuple[int, int]:
+    """The file a row came from, and its number in it, from 0."""
+    return next(
+        (i, row - e["first_row"])
+        for i, e in enumerate(pack.manifest.sources)
+        if e["first_row"] <= row < e["first_row"] + e["n_rows"]
+    )

@@ -1,7 +1,7 @@
 """The report of a run: one self-contained page, report.html, and its pictures as PNG files beside it.
 
 It is made on the driver from what the run left behind (model.json, the ledger, the checkpoint) and from the sample that
-packing drew, so it takes no pass over the data.
+packing drew, so it takes no pass over the data. A fit of a statistics file has no data at all: `pack` is None.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ REPORT = "report.html"
 KINDS = {"wols": "drivers.report.linear"}
 
 
-def write_report(directory: RunDirectory, pack: Pack) -> str:
+def write_report(directory: RunDirectory, pack: Pack | None) -> str:
     """Writes report.html and its pictures into the run directory, from its model.json; returns the page's path."""
     model: dict[str, Any] = restore(directory.read_json(MODEL))
     passes = directory.passes()
     page = Page(run_sections.title(model))
-    run_sections.add_summary(page, model, pack.manifest, directory, passes)
+    run_sections.add_summary(page, model, pack, directory, passes)
     run_sections.add_warnings(page, model)
     if model["kind"] in KINDS:
         # Imported late: each kind brings libraries that nothing before the result may wait for.
         importlib.import_module(KINDS[model["kind"]]).add_sections(page, model, directory, pack)
-    run_sections.add_columns(page, model, pack)
+    if pack is not None:
+        run_sections.add_columns(page, model, pack)
     run_sections.add_passes(page, passes)
     run_sections.add_again(page, model, directory)
     directory.write(REPORT, page.render())

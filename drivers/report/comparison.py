@@ -19,7 +19,10 @@ SMALL = 30
 ROUNDING = 1e-9
 # Two-sided 95 % of the normal law.
 BAND = 1.96
-KINDS = {"classical": "classical", "HC0": "HC0 sandwich", "equal-variance": "equal-variance sandwich"}
+KINDS = {
+    "classical": "classical",
+    **{kind: f"{kind} sandwich" for kind in ("HC0", "HC1", "HC2", "HC3", "cluster", "equal-variance")},
+}
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Comparison:
     """Coefficient arrays have shape (p + 1,), the intercept first.
 
     dependent: features that depend on others
-    table: the coefficient table of the model whose standard errors apply and are the widest, None without inference
+    table: the coefficient table that leads, None without inference
     errors: the widest standard error of each coefficient over all its tables, None without inference
     """
 
@@ -123,7 +126,7 @@ class Comparison:
         return float(special.ndtri(1 - 0.025 / len(self.ours)))
 
 
-def compare(model: dict[str, Any], pack: Pack) -> Comparison:
+def compare(model: dict[str, Any], pack: Pack | None) -> Comparison:
     """All that is known of the coefficients of a linear model."""
     inference = model["inference"]
     sample = take_sample(pack, model)
@@ -136,12 +139,12 @@ def compare(model: dict[str, Any], pack: Pack) -> Comparison:
     return Comparison(
         names=["intercept", *model["features"]],
         ours=np.array([parameters["intercept"], *parameters["coefficients"]], dtype=float),
-        table=_widest(tables, sample),
+        table=next((table for table in tables if table["covariance_type"] == inference["covariance_type"]), None),
         errors=errors,
         effective_size=inference.get("effective_sample_size"),
         sample=sample,
         sample_fit=fit_sample(sample),
-        truth=find_truth(pack.manifest.sources, model["features"], model["target"]),
+        truth=find_truth(pack.manifest.sources, model["features"], model["target"]) if pack is not None else None,
         dependent=inference.get("dependent_features", []),
     )
 
@@ -150,16 +153,6 @@ def line_errors(covariance: np.ndarray, X: np.ndarray) -> np.ndarray:
     """The standard error of the fitted value in each row of X (n, p); shape (n,)."""
     Z = np.column_stack([np.ones(len(X)), X])
     return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", Z, covariance, Z, optimize=True), 0.0))
-
-
-def _widest(tables: list[dict[str, Any]], sample: Sample) -> dict[str, Any] | None:
-    """The sandwich under which the fitted values of the sample are the least certain; without one, the classical table."""
-    if not tables:
-        return None
-    sandwiches = [table for table in tables if table["covariance_type"] != "classical"] or tables
-    moments = np.column_stack([np.ones(len(sample.X)), sample.X])
-    gram = moments.T @ moments
-    return max(sandwiches, key=lambda table: np.nan_to_num(np.sum(gram * np.asarray(table["covariance"], dtype=float))))
 
 
 def _ratio(difference: np.ndarray, errors: np.ndarray) -> np.ndarray | None:

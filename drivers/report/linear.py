@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.linear.words import letter, title_of
 from drivers.loop import MAX_ITER
 from drivers.packing.cache import Pack
 from drivers.report import descent_pictures, line_pictures, plane_pictures
@@ -15,7 +16,6 @@ from drivers.report.linear_findings import findings
 from drivers.report.page import Column, Page
 from drivers.report.run_sections import add_rows
 from drivers.run_directory import RunDirectory
-from drivers.terminal.tables import COVARIANCE_TITLES
 
 MEASURES = {
     "r_squared": "R\N{SUPERSCRIPT TWO}",
@@ -40,7 +40,7 @@ STATUS = {MAX_ITER: "limit of passes"}
 START_SHOWN = 4
 
 
-def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pack: Pack) -> None:
+def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pack: Pack | None) -> None:
     """All that the page says about the fit."""
     comparison = compare(model, pack)
     page.heading("Findings")
@@ -94,16 +94,16 @@ def _add_coefficients(page: Page, model: dict[str, Any], comparison: Comparison)
     # The table to go by comes first; of many features only this one lies open.
     ordered = sorted(tables, key=lambda table: table is not comparison.table)
     for table in ordered:
-        letter = "t" if table["covariance_type"] == "classical" else "z"
+        of = letter(table)
         lows, highs = [low for low, _ in table["intervals"]], [high for _, high in table["intervals"]]
-        caption = COVARIANCE_TITLES.get(table["covariance_type"], table["covariance_type"])
+        caption = title_of(model, table)
         caption = caption[:1].upper() + caption[1:]
         columns = [
             Column("", comparison.names),
             Column("coefficient", column(table["estimates"]), table["estimates"]),
             Column("std. error", column(table["standard_errors"], 4), table["standard_errors"]),
-            Column(letter, [f"{value:,.2f}" for value in table["statistics"]], table["statistics"]),
-            Column(f"P>|{letter}|", [p_value(value) for value in table["p_values"]], table["p_values"]),
+            Column(of, [f"{value:,.2f}" for value in table["statistics"]], table["statistics"]),
+            Column(f"P>|{of}|", [p_value(value) for value in table["p_values"]], table["p_values"]),
             Column(f"{share(0.5 - level / 2)}", column(lows, 5), lows),
             Column(f"{share(0.5 + level / 2)}", column(highs, 5), highs),
         ]
@@ -186,7 +186,7 @@ def _weights(model: dict[str, Any], comparison: Comparison) -> list[tuple[str, s
             ("largest share of one row", share(largest), largest),
             ("rows of weight zero", number(training["n_zero_weight"]), training["n_zero_weight"]),
         ]
-    if not sample.is_everything:
+    if len(sample.w) and not sample.is_everything:
         rows += [
             ("rows in the sample", number(len(sample.w)), len(sample.w)),
             ("effective size of the sample", number(sample.effective_size), sample.effective_size),

@@ -96,6 +96,8 @@ def _descent(training: dict[str, Any]) -> str:
 
 def _sample(model: dict[str, Any], comparison: Comparison) -> str:
     sample, fit = comparison.sample, comparison.sample_fit
+    if sample.n_drawn == 0:
+        return ""
     if fit is None:
         return "The sample has no row to fit, so there is nothing to compare with."
     difference = fit.coefficients - comparison.ours

@@ -12,7 +12,6 @@ from drivers.columns import columns_of
 from drivers.designs import design_of
 from drivers.options import without_directory
 from drivers.packing.cache import Pack
-from drivers.packing.manifest import Manifest
 from drivers.report.formats import NOTHING, column, duration, number
 from drivers.report.page import Column, Page
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
@@ -32,23 +31,27 @@ def title(model: dict[str, Any]) -> str:
     return f"{weighted if model.get('weight') else plain}: {model['target']} on {_names(model['design']['features'])}"
 
 
-def add_summary(page: Page, model: dict[str, Any], manifest: Manifest, directory: RunDirectory, passes: list[dict]) -> None:
+def add_summary(page: Page, model: dict[str, Any], pack: Pack | None, directory: RunDirectory, passes: list[dict]) -> None:
     """Who did what to which data, in one paragraph."""
     training = model["training"]
-    files = [os.path.basename(source["path"]) for source in manifest.sources]
-    named = files[0] if len(files) == 1 else f"{count(len(files), 'file')} ({files[0]}, ...)"
-    n_bytes = sum(source["size"] for source in manifest.sources)
     weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
-    runner = " and ".join(sorted({entry["runner"] for entry in passes}))
-    seconds = sum(entry["seconds"] for entry in passes)
     finished = time.strftime("%d %B %Y, %H:%M", time.localtime(os.path.getmtime(directory.file(MODEL)))).lstrip("0")
-    page.paragraph(
-        f"{model['target']} was explained by {_names(model['design']['features'])}{weight}. The data: "
-        f"{count(manifest.n_rows, 'row')} of {count(len(manifest.columns), 'column')} in {named} ({size(n_bytes)}). "
-        f"{SOLVERS.get(training['solver'], training['solver'])} took {count(training['n_passes'], 'pass', 'passes')} "
-        f"over them on the {runner} runner, {duration(seconds)} in all. Finished on {finished}.",
-        "lead",
-    )
+    text = f"{model['target']} was explained by {_names(model['design']['features'])}{weight}. "
+    if pack is None:
+        text += f"The statistics of {count(training['n_rows'], 'row')} were read from a file, and no row of the data."
+    else:
+        manifest = pack.manifest
+        files = [os.path.basename(source["path"]) for source in manifest.sources]
+        named = files[0] if len(files) == 1 else f"{count(len(files), 'file')} ({files[0]}, ...)"
+        n_bytes = sum(source["size"] for source in manifest.sources)
+        runner = " and ".join(sorted({entry["runner"] for entry in passes}))
+        seconds = sum(entry["seconds"] for entry in passes)
+        text += (
+            f"The data: {count(manifest.n_rows, 'row')} of {count(len(manifest.columns), 'column')} in {named} "
+            f"({size(n_bytes)}). {SOLVERS.get(training['solver'], training['solver'])} took "
+            f"{count(training['n_passes'], 'pass', 'passes')} over them on the {runner} runner, {duration(seconds)} in all."
+        )
+    page.paragraph(f"{text} Finished on {finished}.", "lead")
 
 
 def add_warnings(page: Page, model: dict[str, Any]) -> None:

@@ -60,8 +60,10 @@ class SampleFit:
     covariance: np.ndarray
 
 
-def take_sample(pack: Pack, model: dict[str, Any]) -> Sample:
-    """The rows that packing drew, in the roles of the model."""
+def take_sample(pack: Pack | None, model: dict[str, Any]) -> Sample:
+    """The rows that packing drew, in the roles of the model; none where there are no data."""
+    if pack is None:
+        return Sample(np.empty((0, len(model["features"]))), np.empty(0), np.empty(0), 0, 1)
     rows = sample_rows(pack, model)
     assert rows.y is not None
     counts = rows.w > 0

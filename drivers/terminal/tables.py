@@ -1,4 +1,4 @@
-"""The result on the terminal, within 80 columns."""
+"""Tables on the terminal, within 80 columns, and those of a plan, of the first rows and of a statistics file."""
 
 from __future__ import annotations
 
@@ -14,35 +14,11 @@ from drivers.wording import count, size
 
 WIDTH = 80
 NAME_WIDTH = 30
-# More coefficients than these are left to the report.
-ROWS_SHOWN = 60
-COVARIANCE_TITLES = {
-    "classical": "standard errors: classical",
-    "HC0": "standard errors: HC0 sandwich, any variance in any row",
-    "equal-variance": "standard errors: sandwich for rows that are equally noisy",
-}
-
-
-def print_result(model: dict[str, Any], warnings: list[str]) -> None:
-    """The coefficients, the measures of fit and the warnings of a linear model."""
-    console = _console()
-    console.print(
-        f"Weighted least squares of {model['target']}" if model["weight"] else f"Least squares of {model['target']}"
-    )
-    tables = model["inference"].get("coefficients", [])
-    if tables:
-        for table in tables:
-            console.print(_coefficients(model, table))
-        console.print(_measures(model["inference"], model["training"]))
-    else:
-        console.print(_bare_coefficients(model))
-        console.print(_descent(model["training"]))
-    _print_remarks(console, warnings)
 
 
 def print_statistics(path: str, file: Any, remarks: list[str], quiet: bool) -> None:
     """What a statistics file holds: a drivers.linear.statistics_file.LinearStatistics."""
-    console = _console()
+    console = open_console()
     if not quiet:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         rows = [
@@ -56,12 +32,12 @@ def print_statistics(path: str, file: Any, remarks: list[str], quiet: bool) -> N
         for name, text in rows:
             table.add_row(name, text)
         console.print(table)
-    _print_remarks(console, remarks)
+    print_remarks(console, remarks)
 
 
 def print_plan(plan: dict[str, Any]) -> None:
     """What a run would cost."""
-    console = _console()
+    console = open_console()
     about = "" if plan["exact"] else "about "
     low, high = plan["passes"]
     n_files, n_tasks = len(plan["inputs"]), plan["tasks"]
@@ -88,12 +64,12 @@ def print_plan(plan: dict[str, Any]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    _print_remarks(console, plan["remarks"])
+    print_remarks(console, plan["remarks"])
 
 
 def print_dry_run(told: dict[str, Any]) -> None:
     """What the first rows hold."""
-    console = _console()
+    console = open_console()
     for note in told["notes"]:
         console.print(textwrap.fill(note, WIDTH))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
@@ -106,7 +82,7 @@ def print_dry_run(told: dict[str, Any]) -> None:
     for column in told["columns"]:
         table.add_row(column["name"], column["role"], column["kind"], f"{column['missing']:,}", column["holds"])
     console.print(table)
-    _print_remarks(console, told["remarks"])
+    print_remarks(console, told["remarks"])
     sound = f"all {count(told['rows'], 'row')}" if told["whole"] else f"the first {count(told['rows'], 'row')}"
     if told["rejected"]:
         sound += f", but for {count(told['rejected'], 'bad one')}"
@@ -118,7 +94,8 @@ def _passes(phase: dict[str, Any]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}: {phase['why']}"
 
 
-def _print_remarks(console: Console, remarks: list[str]) -> None:
+def print_remarks(console: Console, remarks: list[str]) -> None:
+    """Sentences that must not be overlooked."""
     for remark in remarks:
         console.print(textwrap.fill(f"! {remark}", WIDTH, subsequent_indent="  "), style="yellow")
 
@@ -130,70 +107,24 @@ def number(value: Any, digits: int = 5) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
 
 
-def _console() -> Console:
+def open_console() -> Console:
     """80 columns, and a name in brackets is a name and no markup."""
     return Console(width=WIDTH, highlight=False, markup=False, emoji=False)
 
 
-def _plain_table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table whose first column names its rows."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="ellipsis")
     return table
 
 
-def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
-    level = model["inference"]["confidence_level"]
-    letter = "t" if values["covariance_type"] == "classical" else "z"
-    table = _plain_table(
-        "", "coef", "std err", letter, f"P>|{letter}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"
-    )
-    table.title = COVARIANCE_TITLES[values["covariance_type"]]
-    if model["weight"] and values["covariance_type"] == "classical":
-        table.title += ", weights as inverse variances"
-    names = ["intercept", *model["features"]]
-    if len(names) > ROWS_SHOWN:
-        table.caption = f"and {len(names) - ROWS_SHOWN:,} more coefficients, in the report and the model file"
-    for j, name in enumerate(names[:ROWS_SHOWN]):
-        low, high = values["intervals"][j]
-        table.add_row(
-            name, number(values["estimates"][j], 6), number(values["standard_errors"][j], 4),
-            number(values["statistics"][j], 4), f"{values['p_values'][j]:.3f}", number(low), number(high),
-        )  # fmt: skip
-    return table
-
-
-def _measures(inference: dict[str, Any], training: dict[str, Any]) -> Table:
-    pairs = [
-        ("rows used", training["rows_used"]), ("R squared", inference["r_squared"]),
-        ("rows in", training["rows_in"]), ("adjusted R squared", inference["r_squared_adjusted"]),
-        ("rejected", training["rows_rejected"]), ("F", inference["f_statistic"]),
-        ("missing", training["rows_missing"]), ("P(F)", inference["f_p_value"]),
-        ("sum of weights", training["weight_sum"]), ("RMSE", inference["rmse"]),
-        ("effective sample size", inference["effective_sample_size"]), ("MSE", inference["mse"]),
-        ("largest share of one row", inference["largest_weight_share"]), ("log-likelihood", inference["log_likelihood"]),
-        ("condition number", inference["condition_number"]), ("AIC", inference["aic"]),
-        ("passes over the data", training["n_passes"]), ("BIC", inference["bic"]),
-    ]  # fmt: skip
+def pairs_table(pairs: list[tuple[str, str]]) -> Table:
+    """Names and values, two pairs on a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "right"):
         table.add_column(justify=justify)  # type: ignore[arg-type]
-    for (left, a), (right, b) in zip(pairs[::2], pairs[1::2]):
-        table.add_row(left, number(a, 6), right, number(b, 8))
-    return table
-
-
-def _bare_coefficients(model: dict[str, Any]) -> Table:
-    table = _plain_table("", "coef")
-    values = [model["parameters"]["intercept"], *model["parameters"]["coefficients"]]
-    for name, value in zip(["intercept", *model["features"]], values):
-        table.add_row(name, number(float(value), 10))
-    return table
-
-
-def _descent(training: dict[str, Any]) -> Table:
-    table = _plain_table("learning rate", "passes", "status", "loss")
-    for k, candidate in enumerate(training["candidates"]):
-        cells = [number(candidate["learning_rate"]), number(candidate["n_passes"]), candidate["status"]]
-        table.add_row(*cells, number(candidate["loss"], 10), style="bold" if k == training["chosen"] else None)
+    for left, right in zip(pairs[::2], pairs[1::2]):
+        table.add_row(*left, *right)
     return table

@@ -1,0 +1,153 @@
+"""The options of an exact linear fit, and what they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from drivers.app import UsageError
+from drivers.linear.inference import COVARIANCES
+from drivers.linear.penalties import KINDS, Penalty
+from drivers.linear.selection import CRITERIA, METHODS
+from drivers.options import list_of, natural, not_negative, share, unit
+from jobs.kernels.folds import Folds
+
+# As scikit-learn's LassoCV.
+N_ALPHAS = 100
+# Where penalties are to be chosen among and no folds are asked for.
+DEFAULT_FOLDS = 5
+WEIGHT_TYPES = ("analytic", "frequency")
+
+
+@dataclass
+class Settings:
+    """What is asked of an exact fit.
+
+    alphas: the penalties to choose among, None for `n_alphas` that suit the data; choice: "min" or "1se"
+    select: how columns are chosen, None to take all
+    diagnostics: the second pass, None where the weights ask for it; covariance: whose errors lead, None by the weights
+    """
+
+    folds: Folds
+    penalty: Penalty
+    alphas: list[float] | None
+    n_alphas: int
+    l1_ratios: list[float]
+    choice: str
+    select: str | None
+    criterion: str
+    covariance: str | None
+    diagnostics: bool | None
+    refine: bool
+    weight_type: str
+    level: float
+    save: str | None
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether coefficients are shrunk or bound."""
+        return self.penalty.kind != "none" or self.penalty.positive
+
+    @property
+    def chooses_penalty(self) -> bool:
+        """Whether one of several penalties is to be chosen, which takes folds."""
+        return self.penalty.kind != "none" and (self.alphas is None or len(self.alphas) * len(self.l1_ratios) > 1)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the exact solver."""
+    checking = parser.add_argument_group("validation, from the same pass")
+    checking.add_argument("--folds", type=natural, metavar="K", help="K-fold cross-validation")
+    checking.add_argument("--fold-by", metavar="NAME", help="rows with the same value of this column share a fold")
+    checking.add_argument("--holdout", type=share, metavar="SHARE", help="of the rows, kept out of the fit and predicted")
+    penalty = parser.add_argument_group("penalties, all in the same pass")
+    penalty.add_argument("--penalty", choices=KINDS, default="none", help="on the coefficients, never on the intercept")
+    penalty.add_argument(
+        "--alphas", type=alphas, metavar="auto|LIST",
+        help="penalties to choose among by cross-validation, or the one to take; "
+        f"Default: auto, {N_ALPHAS} that suit the data",
+    )  # fmt: skip
+    penalty.add_argument(
+        "--l1-ratio", type=list_of(unit), default=[0.5], metavar="RATIOS", help="of the elastic net; one or several"
+    )
+    penalty.add_argument(
+        "--choose", choices=("min", "1se"), default="min",
+        help="the penalty of the least error, or the largest within one standard error of it",
+    )  # fmt: skip
+    penalty.add_argument(
+        "--standardize", action="store_true", help="penalise coefficients times the standard deviation of their feature"
+    )
+    penalty.add_argument("--positive", action="store_true", help="no coefficient below zero")
+    choosing = parser.add_argument_group("choice of features, without a pass")
+    choosing.add_argument("--select", choices=METHODS, help="keep the features that the criterion is best with")
+    choosing.add_argument("--criterion", choices=CRITERIA, default="bic", help="what decides")
+    inference = parser.add_argument_group("inference")
+    inference.add_argument(
+        "--covariance", choices=COVARIANCES, help="of the coefficients; all but classical by a second pass"
+    )
+    inference.add_argument("--cluster", metavar="NAME", help="errors of rows with the same value of this column may depend")
+    inference.add_argument(
+        "--diagnostics", action=argparse.BooleanOptionalAction, default=None,
+        help="a second pass: HC0 to HC3 errors, tests of the residuals, influence; "
+        "Default: where the effective sample size is below n/100",
+    )  # fmt: skip
+    inference.add_argument(
+        "--weight-type", choices=WEIGHT_TYPES, default="analytic", help="weights are inverse variances, or counts of rows"
+    )
+    inference.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
+    inference.add_argument("--refine", action="store_true", help="a further pass that corrects the last digits")
+    files = parser.add_argument_group("statistics files (see drivers/merge.py)")
+    files.add_argument("--save-statistics", metavar="FILE", help="keep what a fit needs of the table, without its rows")
+    files.add_argument("--from-statistics", metavar="FILE", help="fit what such a file holds, without data")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What the options ask for.
+
+    :raises UsageError: options that contradict each other
+    """
+    penalised = options.penalty != "none"
+    if options.alphas is not None and not penalised:
+        raise UsageError("--alphas needs a --penalty: ridge, lasso or elastic-net")
+    if options.l1_ratio != [0.5] and options.penalty != "elastic-net":
+        raise UsageError("--l1-ratio is of --penalty elastic-net")
+    if options.standardize and not penalised:
+        raise UsageError("--standardize needs a --penalty; without one it would change nothing")
+    if options.folds == 1:
+        raise UsageError("--folds 1 leaves nothing to train on; give 2 or more")
+    if options.select and (penalised or options.positive):
+        raise UsageError("--select and a penalty are two ways to choose; give one")
+    if options.refine and (penalised or options.positive):
+        raise UsageError("--refine corrects least squares; it has no place with a penalty")
+    if options.covariance == "cluster" and options.cluster is None:
+        raise UsageError("--covariance cluster needs the column of the clusters: --cluster NAME")
+    if options.weight_type == "frequency" and options.weight is None and options.from_statistics is None:
+        raise UsageError("--weight-type frequency needs the column of the counts: --weight NAME")
+    second = options.covariance not in (None, "classical") or options.cluster is not None
+    if options.diagnostics is False and second:
+        raise UsageError("--no-diagnostics leaves no pass for these standard errors")
+    settings = Settings(
+        folds=Folds(options.folds or 1, options.holdout or 0.0, options.seed),
+        penalty=Penalty(options.penalty, standardize=options.standardize, positive=options.positive),
+        alphas=options.alphas or None,
+        n_alphas=N_ALPHAS,
+        l1_ratios=options.l1_ratio if options.penalty == "elastic-net" else [1.0],
+        choice=options.choose,
+        select=options.select,
+        criterion=options.criterion,
+        covariance=options.covariance or ("cluster" if options.cluster else None),
+        diagnostics=True if second else options.diagnostics,
+        refine=options.refine,
+        weight_type=options.weight_type,
+        level=options.confidence,
+        save=options.save_statistics,
+    )
+    needs_folds = settings.chooses_penalty or (settings.select and settings.criterion == "cv")
+    if not options.folds and (needs_folds or options.fold_by):
+        settings.folds.n_folds = DEFAULT_FOLDS
+    return settings
+
+
+def alphas(text: str) -> list[float]:
+    """Penalties separated by commas; none for auto."""
+    return [] if text == "auto" else list_of(not_negative)(text)
