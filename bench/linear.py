@@ -205,9 +205,9 @@ def bars(table: dict[int, dict[str, Any]]) -> list[Bar]:
     return promises
 
 
-def print_table(rows: int, results: dict[str, Any], differences: dict[str, float]) -> None:
+def print_table(rows: int, results: dict[str, Any], differences: dict[str, float], columns: int = 3) -> None:
     base = results.get(REFERENCE)
-    print(f"\n{rows:,} rows x 3 columns: seconds, MB; ratios to {REFERENCE} of medians and of minima")
+    print(f"\n{rows:,} rows x {columns} columns: seconds, MB; ratios to {REFERENCE} of medians and of minima")
     seconds, memory = f"{'min':>7} {'median':>7} {'max':>7} {'cpu':>7}", f"{'largest':>8} {'summed':>8}"
     print(f"{'side':24} {seconds} {memory} {'ratio':>7} {'of min':>7}  differs")
     for name, entry in results.items():

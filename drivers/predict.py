@@ -2,6 +2,7 @@
 
 python drivers/predict.py runs/wols-.../model.json new.csv -o predictions.csv
 python drivers/predict.py model.json new.csv --columns x,customer --keep customer -o predictions.csv
+python drivers/predict.py model.json new.csv --intervals --confidence 0.9 -o predictions.csv
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from drivers.app import OK, input_options, run_program
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
+from drivers.linear.intervals import COLUMNS, check_intervals, intervals
 from drivers.model import load_model, predict
-from drivers.options import add_foresight_options, add_input_options, names
+from drivers.options import add_foresight_options, add_input_options, names, share
 from drivers.packing.cache import Pack
 from drivers.packing.formats import open_table
 from drivers.packing.formats.chunk_parser import Types
@@ -41,6 +43,10 @@ def make_parser() -> argparse.ArgumentParser:
         "-o", "--out", required=True, metavar="FILE", help="a row for each input row, in order; bad rows go to FILE.rejects"
     )
     parser.add_argument("--keep", type=names, default=[], metavar="NAMES", help="columns to copy beside")
+    parser.add_argument(
+        "--intervals", action="store_true", help="the standard error, and intervals of the mean and of one more row"
+    )
+    parser.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals; Default: 0.95")
     add_foresight_options(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON instead of a table")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -50,6 +56,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     model = load_model(options.model)
+    if options.intervals:
+        check_intervals(model)
     if wants_foresight(options):
         contents = PackContents(tuple(dict.fromkeys([*options.keep, *design_of(model, {}).features])))
         return look_ahead(options, contents, lambda options, pack: foresee(model, pack))
@@ -67,16 +75,19 @@ def run(options: argparse.Namespace) -> int:
     rejects = Rejects(folder, options.max_bad_rows)
     n_rows = n_missing = 0
     kept = [(name, WRITTEN[kind_of(types[name])]) for name in options.keep]
-    schema = pa.schema([*kept, ("prediction", pa.float64())])
+    more = COLUMNS if options.intervals else ()
+    schema = pa.schema([*kept, ("prediction", pa.float64()), *((name, pa.float64()) for name in more)])
     try:
         with TableWriter(options.out, schema, reader.delimiter) as out:
             for source in sources:
                 for parsed, _ in parse_ahead(parser, reader.chunks(source), options.max_bad_rows):
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
-                    predictions = predict(model, _design_matrix(model, found, parsed.n_rows))
+                    X = _design_matrix(model, found, parsed.n_rows)
+                    predictions = predict(model, X)
+                    bounds = intervals(model, X, options.confidence).values() if options.intervals else ()
                     cells = [_as_arrow(found[name], types[name]) for name in options.keep]
-                    arrays = [*cells, pa.array(predictions, from_pandas=True)]
+                    arrays = [*cells, *(pa.array(values, from_pandas=True) for values in (predictions, *bounds))]
                     out.write(pa.Table.from_arrays(arrays, schema=schema))
                     n_rows += parsed.n_rows
                     n_missing += int(np.isnan(predictions).sum())

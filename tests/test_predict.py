@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 
+from drivers.linear.intervals import COLUMNS
 from drivers.model import load_model, to_sklearn
 from tests.conftest import make_table, write_csv
 
@@ -58,3 +60,23 @@ def test_models_that_cannot_be_used(tmp_path, table, predict, change, message):
     done = predict("model.json", "t.csv", "-o", "p.csv")
     assert done.returncode == 1
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(("options", "kind"), [((), "nonrobust"), (("--covariance", "HC3"), "HC3")])
+def test_intervals_are_those_of_statsmodels(table, predict, run_wols, options, kind):
+    run_wols("t.csv", "--target", "y", "--features", "x1,x2", "--weight", "w", "--no-report", "--run-dir", "r", *options)
+    done = predict("r/model.json", "t.csv", "--intervals", "--confidence", "0.9", "-o", "p.csv")
+    assert done.returncode == 0, done.stderr
+    found = np.genfromtxt("p.csv", delimiter=",", names=True)
+    matrix = np.asarray(table)
+    peer = sm.WLS(matrix[:, 0], sm.add_constant(matrix[:, 1:3]), weights=matrix[:, -1]).fit(cov_type=kind)
+    expected = peer.get_prediction(sm.add_constant(matrix[:, 1:3])).summary_frame(alpha=0.1)
+    np.testing.assert_allclose(found["prediction"], expected["mean"], rtol=1e-9)
+    for name in COLUMNS:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-8)
+
+
+def test_a_model_without_standard_errors_has_no_intervals(table, predict):
+    done = predict("model.json", "t.csv", "--intervals", "-o", "p.csv")
+    assert done.returncode == 1
+    assert "the model has no standard errors" in done.stderr

@@ -109,7 +109,7 @@ def test_every_number_is_that_of_statsmodels(kind, seed, weighted, n_blocks):
     statistics, query = statistics_of(X, y, w, n_blocks)
     solution = solve(statistics, query)
     measures = measures_of_fit(statistics, solution)
-    table = classical_table(solution, measures, LEVEL)
+    table = classical_table(statistics, solution, measures, LEVEL)
     peer = Peer.of(kind, X, y, w)
     errors = np.sqrt(np.diag(peer.covariance))
     t = peer.params / errors
@@ -152,7 +152,7 @@ def test_p_values_of_small_effects_are_those_of_statsmodels():
     solution = solve(statistics, query)
     measures = measures_of_fit(statistics, solution)
     peer = sm.WLS(y, sm.add_constant(X), weights=w).fit()
-    table = classical_table(solution, measures, 0.99)
+    table = classical_table(statistics, solution, measures, 0.99)
     assert table.covariance_type == "classical"
     assert close(table.p_values, peer.pvalues)
     assert close(table.intervals, peer.conf_int(0.01))
@@ -220,7 +220,7 @@ def test_at_least_as_many_right_digits_as_statsmodels(data):
     beta, errors = exact_fit(X, y, w)
     statistics, query = statistics_of(X, y, w, n_blocks=4)
     solution = solve(statistics, query)
-    table = classical_table(solution, measures_of_fit(statistics, solution), LEVEL)
+    table = classical_table(statistics, solution, measures_of_fit(statistics, solution), LEVEL)
     for method in ("pinv", "qr"):
         peer = sm.WLS(y, sm.add_constant(X, has_constant="add"), weights=w).fit(method=method)
         for ours, theirs, exact in ((table.estimates, peer.params, beta), (table.standard_errors, peer.bse, errors)):
@@ -234,7 +234,7 @@ def test_offset_data_keep_the_digits_that_are_in_them():
     beta, errors = exact_fit(X, y, w)
     statistics, query = statistics_of(X, y, w, n_blocks=4)
     solution = solve(statistics, query)
-    table = classical_table(solution, measures_of_fit(statistics, solution), LEVEL)
+    table = classical_table(statistics, solution, measures_of_fit(statistics, solution), LEVEL)
     assert digits(table.estimates, beta)[1:].min() > 13
     assert digits(table.estimates, beta)[0] > 9
     assert digits(table.standard_errors, errors).min() > 12
@@ -319,7 +319,7 @@ def test_the_unit_of_the_weights_does_not_matter_for_the_inference():
     for unit in (1.0, 1e-12, 1e12):
         statistics, query = statistics_of(X, y, w * unit)
         solution = solve(statistics, query)
-        tables.append(classical_table(solution, measures_of_fit(statistics, solution), LEVEL))
+        tables.append(classical_table(statistics, solution, measures_of_fit(statistics, solution), LEVEL))
     for table in tables[1:]:
         assert close(table.estimates, tables[0].estimates)
         assert close(table.standard_errors, tables[0].standard_errors)
@@ -429,7 +429,7 @@ def test_no_features_give_the_weighted_mean():
     measures = measures_of_fit(statistics, solution)
     peer = sm.WLS(y[w > 0], np.ones(2), weights=w[w > 0]).fit()
     assert close([measures["residual_square_sum"], measures["log_likelihood"]], [peer.ssr, peer.llf])
-    assert close(classical_table(solution, measures, LEVEL).standard_errors, peer.bse)
+    assert close(classical_table(statistics, solution, measures, LEVEL).standard_errors, peer.bse)
     assert math.isnan(measures["f_statistic"])
 
 
@@ -449,7 +449,7 @@ def test_few_rows_give_the_solution_of_least_norm(n, p, n_blocks):
     if n <= p + 1:
         assert measures["residual_square_sum"] < 1e-20
         assert math.isnan(measures["residual_variance"])
-        assert np.isnan(classical_table(solution, measures, LEVEL).standard_errors).all()
+        assert np.isnan(classical_table(statistics, solution, measures, LEVEL).standard_errors).all()
 
 
 def test_one_row():

@@ -49,7 +49,7 @@ class Passes:
         return refine(self, Design([], "y"), self.statistics, self.query, self.solution)
 
     def table(self, solution):
-        made = classical_table(solution, measures_of_fit(self.statistics, solution), 0.95)
+        made = classical_table(self.statistics, solution, measures_of_fit(self.statistics, solution), 0.95)
         return made.estimates, made.standard_errors
 
 

@@ -20,7 +20,6 @@ from drivers.linear.diagnostics import diagnostics, remarks
 from drivers.linear.inference import (
     COVARIANCES,
     CoefficientTable,
-    centred_covariance,
     classical_table,
     estimates_of,
     measures_of_fit,
@@ -65,7 +64,7 @@ class Fitted:
 
     def table(self, kind: str) -> CoefficientTable:
         if kind == "classical":
-            return classical_table(self.solution, self.measures, LEVEL)
+            return classical_table(self.statistics, self.solution, self.measures, LEVEL)
         return self.tables(kind)[0]
 
     @property
@@ -668,7 +667,7 @@ def test_a_penalised_fit_has_its_own_root_degrees_of_freedom_and_label():
         scores = A * (w * e / (1 - h) ** (j / 2))[:, None]
         close(table.covariance, inverse @ scores.T @ scores @ inverse, 1e-7, 1e-9)
         assert table.label == label and math.isnan(table.f_statistic)
-    classical = classical_table(solution, measures, LEVEL, label)
+    classical = classical_table(statistics, solution, measures, LEVEL, label)
     close(classical.covariance, measures["residual_variance"] * inverse)
     assert (classical.label, classical.df) == (label, measures["df_residuals"])
     constant = ridge(np.column_stack([X, np.ones(200)]), y, w, 20.0)
@@ -697,9 +696,8 @@ def test_the_errors_of_predictions_are_those_of_statsmodels(kind, weighted):
     mean, observation = prediction_errors(fitted.table(kind).covariance, sigma2, new, new_w if weighted else None)
     close(mean, expected.se_mean)
     close(observation, expected.se_obs)
-    if kind == "classical":
-        centred = centred_covariance(fitted.query, sigma2)
-        close(prediction_errors(centred, sigma2, new, center=fitted.query.center)[0], mean)
+    centred = fitted.table(kind).centred_covariance
+    close(prediction_errors(centred, sigma2, new, center=fitted.query.center)[0], mean)
 
 
 def test_the_errors_of_predictions_far_from_zero_need_the_centred_covariance():
@@ -707,7 +705,7 @@ def test_the_errors_of_predictions_far_from_zero_need_the_centred_covariance():
     near = sm.WLS(y - 1e6, sm.add_constant(X - 1e6), weights=w).fit().get_prediction()
     fitted = Fitted.of(X, y, w)
     sigma2 = fitted.measures["residual_variance"]
-    mean, _ = prediction_errors(centred_covariance(fitted.query, sigma2), sigma2, X, center=fitted.query.center)
+    mean, _ = prediction_errors(fitted.table("classical").centred_covariance, sigma2, X, center=fitted.query.center)
     close(mean, near.se_mean)
     lost, _ = prediction_errors(fitted.table("classical").covariance, sigma2, X)
     assert not np.allclose(lost, near.se_mean, rtol=1e-6)

@@ -59,7 +59,7 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
     if settings.refine and run is not None:
         solution = refine(run, gathered.design_of_training(), whole, gathered.query, solution)
     measures = measures_of_fit(whole, solution, settings.weight_type, choice.df, gathered.query.center)
-    tables = [classical_table(solution, measures, settings.level, choice.label)]
+    tables = [classical_table(whole, solution, measures, settings.level, choice.label)]
     uneven = measures["effective_sample_size"] < UNEVEN * measures["n_observations"]
     found = None
     if run is not None and (settings.diagnostics or (settings.diagnostics is None and uneven)):
@@ -78,6 +78,7 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
         "dependent_features": [gathered.design.feature_names[j] for j in solution.dependent],
         "variance_inflation": variance_inflation(whole, gathered.query),
         "coefficients": [_as_json(table, leading) for table in tables],
+        "prediction": _prediction(next(t for t in tables if t.covariance_type == leading), gathered, measures),
         "diagnostics": found,
     }
     if len(solution.coefficients) < MANY_COEFFICIENTS:
@@ -144,6 +145,17 @@ def _leading(tables: list[CoefficientTable], settings: Settings, uneven: bool) -
     with np.errstate(divide="ignore", invalid="ignore"):
         widths = [float(np.nanmean(np.log(table.standard_errors))) for table in candidates]
     return candidates[int(np.argmax(widths))].covariance_type
+
+
+def _prediction(leading: CoefficientTable, gathered: Gathered, measures: dict[str, Any]) -> dict[str, Any]:
+    """What intervals of predictions are made of: the covariance of the fit on x - center, see `prediction_errors`."""
+    return {
+        "center": gathered.query.center,
+        "covariance": leading.centred_covariance,
+        "residual_variance": measures["residual_variance"],
+        "law": leading.law,
+        "df": leading.df,
+    }
 
 
 def _as_json(table: CoefficientTable, leading: str) -> dict[str, Any]:

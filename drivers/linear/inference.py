@@ -36,7 +36,7 @@ from scipy import special
 
 from jobs.errors import ScanError
 from jobs.kernels.wols import EPS, WOLSSolution, WOLSStatistics
-from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
+from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics, centred_root
 
 HETEROSCEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 COVARIANCES = ("classical", *HETEROSCEDASTIC, "cluster", "equal-variance")
@@ -50,6 +50,7 @@ class CoefficientTable:
     law, df: "t" with its degrees of freedom, or "normal" (df infinite), of the statistics, p-values and intervals
     f_statistic, f_df, f_p_value: of all slopes at once, by F with these two degrees of freedom
     label: what the reader must know of such errors, "" for least squares; a table with one has no F, whose law is not known
+    centred_covariance: that of the intercept and slopes on x - c, which keeps the digits of features far from zero
     """
 
     covariance_type: str
@@ -64,6 +65,7 @@ class CoefficientTable:
     f_statistic: float
     f_df: tuple[float, float]
     f_p_value: float
+    centred_covariance: np.ndarray
     label: str = ""
 
     @classmethod
@@ -72,6 +74,7 @@ class CoefficientTable:
         kind: str,
         estimates: np.ndarray,
         covariance: np.ndarray,
+        centred_covariance: np.ndarray,
         df: float,
         level: float,
         f: tuple[float, float, float] = (math.nan, math.nan, math.nan),
@@ -98,11 +101,13 @@ class CoefficientTable:
             f_statistic=float(f[0]),
             f_df=(f[1], f[2]),
             f_p_value=f_p_value(*f),
+            centred_covariance=centred_covariance,
             label=label,
         )
 
     def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """All but the centred covariance, which is for predictions."""
+        return {name: value for name, value in vars(self).items() if name != "centred_covariance"}
 
 
 def measures_of_fit(
@@ -170,12 +175,16 @@ def raw_condition_number(statistics: WOLSStatistics, solution: WOLSSolution, cen
     return float(np.linalg.norm(about_zero, 2) * np.linalg.norm(inverse, 2))
 
 
-def classical_table(solution: WOLSSolution, measures: dict[str, Any], level: float, label: str = "") -> CoefficientTable:
+def classical_table(
+    statistics: WOLSStatistics, solution: WOLSSolution, measures: dict[str, Any], level: float, label: str = ""
+) -> CoefficientTable:
     """Standard errors that take the weights for inverse variances, or for numbers of rows."""
-    covariance = measures["residual_variance"] * solution.covariance_root @ solution.covariance_root.T
+    root, centred = solution.covariance_root, centred_root(statistics, solution.covariance_root)
+    sigma2 = measures["residual_variance"]
     df = measures["df_residuals"]
     f = (measures["f_statistic"], measures["df_model"], df)
-    return CoefficientTable.of("classical", estimates_of(solution), covariance, df, level, f, label)
+    covariances = sigma2 * root @ root.T, sigma2 * centred @ centred.T
+    return CoefficientTable.of("classical", estimates_of(solution), *covariances, df, level, f, label)
 
 
 def sandwich_tables(
@@ -204,11 +213,11 @@ def sandwich_tables(
         n_clusters = len(residuals.cluster_keys)
         df, df_f = (n_clusters - 1, n_clusters - 1) if kind == "cluster" else (math.inf, df_residuals)
         if np.isfinite(middle).all():
-            covariance = root @ middle @ root.T
+            covariances = root @ middle @ root.T, query.root @ middle @ query.root.T
         else:
-            covariance = np.full((len(root), len(root)), middle.flat[0])
+            covariances = (np.full((len(root), len(root)), middle.flat[0]),) * 2
         f = (math.nan,) * 3 if label else (*wald(estimates[1:], query.root[1:], middle), df_f)
-        tables.append(CoefficientTable.of(kind, estimates, covariance, df, level, f, label))
+        tables.append(CoefficientTable.of(kind, estimates, *covariances, df, level, f, label))
     return tables
 
 
@@ -271,17 +280,12 @@ def prediction_errors(
 
     Var(mean) = z'Cz and Var(new) = sigma^2 / w + z'Cz, z = (1, x) (Greene, 7th ed., 4.6); w None for one row more.
 
-    :param covariance: C, the intercept first; with `center` that of the fit on x - center, see centred_covariance, which
-        keeps the digits of features far from zero
+    :param covariance: C, the intercept first; with `center` that of the fit on x - center, which keeps the digits of
+        features far from zero
     """
     z = np.column_stack([np.ones(len(X)), X if center is None else X - center])
     mean = np.maximum(np.einsum("ij,ij->i", z @ covariance, z), 0.0)
     return np.sqrt(mean), np.sqrt(mean + sigma2 / (1.0 if w is None else w))
-
-
-def centred_covariance(query: WOLSResidualsQuery, sigma2: float) -> np.ndarray:
-    """The classical covariance of the intercept and slopes on x - center, shape (p + 1, p + 1)."""
-    return sigma2 * query.root @ query.root.T
 
 
 def f_p_value(f: float, df_model: float, df: float) -> float:

@@ -275,11 +275,7 @@ def residuals_query(
     :param root_of_inverse: of (Z'WZ + penalty)^-1 in the form of the solution's covariance root, for a penalised fit
     """
     r11, r1x, r1y = statistics.r[0, 0], statistics.r[0, 1:-1], statistics.r[0, -1]
-    slopes_root = (solution.covariance_root if root_of_inverse is None else root_of_inverse)[1:, 1:]
-    root = np.zeros((len(slopes_root) + 1, slopes_root.shape[1] + 1))
-    root[0, 0] = 1 / r11
-    root[0, 1:] = -(r1x / r11) @ slopes_root
-    root[1:, 1:] = slopes_root
+    root = centred_root(statistics, solution.covariance_root if root_of_inverse is None else root_of_inverse)
     n = statistics.weight_sum if weight_type == "frequency" else statistics.n_rows
     sigma = math.sqrt(solution.residual_square_sum / max(n - root.shape[1], 1.0))
     return WOLSResidualsQuery(
@@ -294,6 +290,14 @@ def residuals_query(
         white=len(query.center) <= WHITE_MOST_FEATURES,
         durbin_watson=durbin_watson,
     )
+
+
+def centred_root(statistics: WOLSStatistics, root: np.ndarray) -> np.ndarray:
+    """A covariance root about the origin, (p + 1, r), turned to the coordinates (1, x - c) of the pass."""
+    centred = root.copy()
+    centred[0, 0] = 1 / statistics.r[0, 0]
+    centred[0, 1:] = -(statistics.r[0, 1:-1] / statistics.r[0, 0]) @ root[1:, 1:]
+    return centred
 
 
 def _gram(matrix: np.ndarray) -> np.ndarray:
