@@ -13,29 +13,41 @@ import pytest
 from tests.conftest import ROOT, make_table, write_csv
 
 
-def commands() -> list[str]:
-    """The lines of the README's shell blocks that start a driver without a cluster."""
-    text = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+def commands(document: str = "README.md") -> list[str]:
+    """The lines of a document's blocks that start a driver without a cluster."""
+    lines = [line.strip() for line in (ROOT / document).read_text().splitlines()]
     return [line for line in lines if line.startswith("python drivers/") and "-r hadoop" not in line]
+
+
+def run_all(lines: list[str]) -> None:
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    for line in lines:
+        line = line.replace("drivers/", f"{ROOT}/drivers/")
+        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
+        assert done.returncode == 0, (line, done.stderr)
 
 
 def test_the_commands_of_the_readme_run_one_after_another(tmp_path):
     matrix, names = make_table(1000)
     write_csv(tmp_path / "data.csv", matrix, names)
     write_csv(tmp_path / "new.csv", matrix[:50, 1:3], ["x1", "x2"])
+    write_csv(tmp_path / "new_rows.csv", make_table(200, seed=5)[0], names)
     (tmp_path / "parts").mkdir()
     for i, piece in enumerate(np.array_split(matrix[:, [0, 1, 3]], 3)):
         write_csv(tmp_path / "parts" / f"{i}.csv", piece)
     assert len(commands()) >= 4
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    for line in commands():
-        line = line.replace("drivers/", f"{ROOT}/drivers/")
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
+    run_all(commands())
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 51
+    assert len((tmp_path / "intervals.csv").read_text().splitlines()) == 51
     assert len((tmp_path / "sample.csv").read_text().splitlines()) == 11
+
+
+def test_the_commands_of_the_page_on_linear_models_run_one_after_another(tmp_path):
+    for i, name in enumerate(("monday", "tuesday")):
+        write_csv(tmp_path / f"{name}.csv", *make_table(300, seed=i))
+    assert len(commands("docs/linear.md")) >= 5
+    run_all(commands("docs/linear.md"))
+    assert (tmp_path / "rest.stats").exists()
 
 
 def test_the_links_of_the_documents_lead_somewhere():
