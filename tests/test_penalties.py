@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.linear_model._coordinate_descent import _alpha_grid
 
-import drivers.linear.penalties as module
+from drivers.linear import active_sets
 from drivers.linear.penalties import (
     Penalty,
     auto_alphas,
@@ -20,6 +20,7 @@ from drivers.linear.penalties import (
     leverage_root,
     penalised_covariance_root,
 )
+from drivers.linear.unit_columns import UnitColumns
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, solve
 from tests.registry import gather, make_rows
@@ -211,7 +212,7 @@ def awkward(kind: str, seed: int):
 )
 def test_the_conditions_of_the_minimum_hold_from_the_rows(kind, penalty, search, monkeypatch):
     if search:
-        monkeypatch.setattr(module, "_exchange", lambda *_: None)
+        monkeypatch.setattr(active_sets, "_exchange", lambda *_: None)
     for seed in range(2):
         X, y, w = awkward(kind, seed)
         statistics, query = statistics_of(X, y, w)
@@ -234,7 +235,7 @@ def test_both_ways_find_the_same_and_nothing_near_is_better(penalty, monkeypatch
     statistics, query = statistics_of(X, y, w)
     alphas = auto_alphas(statistics, query, penalty, 30)
     first = coefficient_path(statistics, query, penalty, alphas)
-    monkeypatch.setattr(module, "_exchange", lambda *_: None)
+    monkeypatch.setattr(active_sets, "_exchange", lambda *_: None)
     second = coefficient_path(statistics, query, penalty, alphas[::-1])
     np.testing.assert_allclose(second.coefficients[::-1], first.coefficients, rtol=1e-9, atol=1e-13)
     rng = np.random.default_rng(0)
@@ -286,9 +287,9 @@ def test_a_dependent_feature_takes_the_place_of_those_it_depends_on(method, pena
     statistics, query = statistics_of(X, y)
     parts = np.append(coefficient_path(*statistics_of(X[:, :3], y), penalty, [0.01]).coefficients[0], 0.0)
     assert kkt_residual(statistics, query, penalty, 0.01, parts) > 1e-3
-    design = module._Design.of(statistics, query, penalty)
+    design = UnitColumns.of(statistics, query, penalty.standardize, penalty.positive)
     unit = design.norms / design.target_norm
-    found = getattr(module, method)(design, *design.scaled(*penalty.strengths(0.01, 60.0)), parts * unit)
+    found = getattr(active_sets, method)(design, *design.scaled(*penalty.strengths(0.01, 60.0)), parts * unit)
     if found is not None:
         assert kkt_residual(statistics, query, penalty, 0.01, found / unit) < 1e-14
         assert found[3] > 0 == found[0]
