@@ -1,4 +1,4 @@
-"""What every driver does around its algorithm: read options, resume, pack, hold the run directory, end with a status.
+"""What every driver does around its work: read options, those of a run that is resumed too, and end with a status.
 
 Exit status: 0 converged, 1 an error, 2 wrong usage, 3 the model stopped at max-iter, 130 interrupted, 143 terminated.
 """
@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
-import json
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,21 +15,10 @@ from typing import Any
 
 from drivers import interruption
 from drivers.options import Parser, without_directory
-from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
-from drivers.packing.formats.options import InputOptions
-from drivers.packing.pack import PackContents
-from drivers.packing.sources import compression, find_sources
-from drivers.packing.stores import standard_input
-from drivers.packing.stores.source import Source
-from drivers.roles import make_design
-from drivers.run import Run
-from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.packing.cache import default_cache_dir
+from drivers.run_directory import OPTIONS, RunDirectory
 from drivers.runners.switches import check_runner
-from drivers.terminal.progress import Progress
-from drivers.wording import count, size
-from jobs.design import Design
 from jobs.errors import ScanError
-from jobs.records import readable
 
 # Options that say how to run and not what to compute: a resumed run may have others.
 FREE_OPTIONS = {
@@ -141,150 +127,6 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     return resumed
 
 
-class Results:
-    """A driver's run directory, where its result goes and what is told of it."""
-
-    pack: Pack | None = None
-
-    def __init__(self, options: argparse.Namespace, name: str) -> None:
-        self.options, self.name = options, name
-        self.progress = Progress(options.quiet)
-        self.warnings: list[str] = []  # what the user must know of the result
-        sources = self._find()
-        self.directory = RunDirectory.open(options.resume) if options.resume else RunDirectory.create(options.run_dir, name)
-        options.workspace = self
-        if not options.resume:
-            self.directory.write_json(
-                OPTIONS,
-                {
-                    "program": _program(name),
-                    "argv": options.argv,
-                    "working_dir": options.working_dir,
-                    "standard_input": [vars(source) for source in sources if source.copy],
-                },
-            )
-
-    def _find(self) -> list[Source]:
-        """What there is to read, found before anything is written."""
-        return []
-
-    def all_warnings(self) -> list[str]:
-        """What the user must know of the result."""
-        return self.warnings
-
-    def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
-        """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
-        self.directory.write_json(MODEL, {**model, "warnings": self.all_warnings()})
-        if print_result and self.options.json:
-            print(json.dumps(readable(model), allow_nan=False))
-        elif print_result:
-            print_result(model, self.all_warnings())
-        sys.stdout.flush()
-        self.progress.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
-        if self.options.report:
-            self._report()
-        shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
-        self._forget_standard_input()
-        self.directory.close()
-
-    def _report(self) -> None:
-        """Writes the report; one that fails is told and takes nothing from the result."""
-        from drivers.report import write_report
-
-        try:
-            self.progress.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
-        except Exception as error:
-            with open(self.directory.file("run.log"), "a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
-            print(f"the report could not be made ({error}); the log is {log.name}", file=sys.stderr)
-
-    def abandon(self) -> None:
-        """Lets go of the run directory, and removes that of a run which ended before its first pass."""
-        fresh = self.directory.checkpoint()["n_passes"] == 0 and not self.directory.has_log()
-        self.directory.close()
-        if fresh and not self.options.resume:
-            self._forget_standard_input()
-            shutil.rmtree(self.directory.path, ignore_errors=True)
-            if not self.options.run_dir:
-                with contextlib.suppress(OSError):  # other runs lie there
-                    os.rmdir(os.path.dirname(self.directory.path))
-
-    def _forget_standard_input(self) -> None:
-        for entry in self.directory.read_json(OPTIONS).get("standard_input", []):
-            with contextlib.suppress(OSError):
-                os.remove(entry["copy"])
-
-
-class Workspace(Results):
-    """Results with packed data and a run over them."""
-
-    pack: Pack
-
-    def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
-        self.reading = input_options(options)
-        super().__init__(options, name)
-        self.pack = self._pack(self.sources, contents)
-        text = self.pack.manifest.text
-        self.run = Run(
-            self.directory,
-            self.pack,
-            None if text is None else dataclasses.replace(text, max_bad_rows=options.max_bad_rows),
-            options.runner,
-            options.mrjob_args,
-            options.keep_passes,
-            self.progress,
-        )
-        self.warnings = self.run.warnings
-
-    def all_warnings(self) -> list[str]:
-        """What became of the rows that are not in the result, and what the passes and the fit said."""
-        return self.run.all_warnings()
-
-    def design(self) -> Design:
-        """The design step by the role options, its remarks among the warnings of the run."""
-        design, remarks = make_design(self.options, self.pack)
-        self.run.warnings += remarks
-        return design
-
-    def _find(self) -> list[Source]:
-        """The input files; standard input of a run that is resumed is what was copied then."""
-        self.sources = self._sources()
-        return self.sources
-
-    def _sources(self) -> list[Source]:
-        options = self.options
-        standard_input.folder = os.path.join(options.cache_dir or default_cache_dir(), "stdin")
-        if not (options.resume and "-" in options.inputs):
-            return find_sources(options.inputs)
-        saved = RunDirectory.open(options.resume)
-        piped = [Source(**values) for values in saved.read_json(OPTIONS).get("standard_input", [])]
-        saved.close()
-        others = [name for name in options.inputs if name != "-"]
-        return sorted([*piped, *(find_sources(others) if others else [])], key=lambda source: source.path)
-
-    def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
-        options = self.options
-        n_bytes = sum(source.size for source in sources)
-        total = None
-        # Of a compressed file the bytes to come are not known.
-        if not find_pack(sources, self.reading, contents, options.cache_dir) and not any(map(compression, sources)):
-            total = n_bytes
-        with self.progress.packing(total) as advance:
-            made = pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
-        for note in made.manifest.notes:
-            self.progress.say(note)
-        saved = self.directory.read_json(OPTIONS)
-        if saved.setdefault("fingerprint", made.manifest.fingerprint) != made.manifest.fingerprint:
-            raise ScanError(f"the data have changed since the run {self.directory.path} began; start a new run")
-        self.directory.write_json(OPTIONS, saved)
-        if made.rejects:
-            shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
-        how = "found packed" if made.was_cached else f"packed from {size(n_bytes)}"
-        columns = count(len(made.manifest.columns), "column")
-        self.progress.say(f"{count(made.manifest.n_rows, 'row')} x {columns} {how}")
-        return made
-
-
 def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str, Any]) -> argparse.Namespace:
     """The options of a call from Python: the words of the command line as keywords, lists for lists, True for a flag.
 
@@ -300,17 +142,6 @@ def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str,
     return parse(parser, argv)
 
 
-def input_options(options: argparse.Namespace) -> InputOptions:
-    """How the inputs are read."""
-    columns = None if options.columns is None else tuple(options.columns)
-    if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
-        raise UsageError("--columns needs a different name for each column")
-    return InputOptions(
-        options.format, columns, options.header, options.delimiter, options.encoding, tuple(options.missing_tokens),
-        tuple(options.text),
-    )  # fmt: skip
-
-
 def demonstration_data(cache_dir: str | None, name: str, n_rows: int) -> str:
     """The file that a driver without input works on: rows of data_gen/gen_regression.py, made once."""
     from data_gen.gen_regression import generate
@@ -322,12 +153,6 @@ def demonstration_data(cache_dir: str | None, name: str, n_rows: int) -> str:
         print(f"no input given: generating {n_rows:,} rows of y = x - 4 + noise, weight |1/x|", file=sys.stderr)
         generate(path, n_rows)
     return path
-
-
-def _program(name: str) -> str | None:
-    """The program as the user wrote it; None where this was called from Python."""
-    typed = sys.argv[0]
-    return typed if os.path.basename(typed) in (f"run_{name}.py", f"{name}.py") else None
 
 
 def _resume_hint(options: argparse.Namespace | None) -> str:

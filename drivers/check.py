@@ -21,13 +21,14 @@ from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
-from drivers.app import OK, Workspace, demonstration_data, run_program
+from drivers.app import OK, demonstration_data, run_program
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.roles import contents_for
 from drivers.runners.switches import Switches
 from drivers.terminal.findings import print_findings
+from drivers.workspace import Workspace
 from jobs.design import Design
 from jobs.environment import Environment
 from jobs.errors import ScanError

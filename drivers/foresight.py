@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from drivers.app import OK, input_options
+from drivers.app import OK
 from drivers.columns import columns_of
 from drivers.packing.cache import Pack, find_pack, preview
 from drivers.packing.formats import open_table
@@ -27,6 +27,7 @@ from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
 from drivers.runners.switches import HADOOP_SPLIT_BYTES
 from drivers.terminal.tables import print_dry_run, print_plan
+from drivers.workspace import input_options
 from jobs.design import Design
 from jobs.records import readable
 

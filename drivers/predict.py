@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from drivers.app import OK, input_options, run_program
+from drivers.app import OK, run_program
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
@@ -30,6 +30,7 @@ from drivers.packing.kinds import TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to
 from drivers.packing.manifest import find_column
 from drivers.packing.pack import PackContents, Rejects, parse_ahead
 from drivers.packing.sources import find_sources
+from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.design import Design
 from jobs.errors import ScanError

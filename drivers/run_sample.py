@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from drivers.app import OK, UsageError, Workspace, run_program
+from drivers.app import OK, UsageError, run_program
 from drivers.csv_output import TableWriter
 from drivers.designs import id_hashes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
@@ -22,6 +22,7 @@ from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow
 from drivers.packing.locate import cells_at
 from drivers.roles import contents_for
+from drivers.workspace import Workspace
 from jobs.design import MISSING_CODE, Design
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.mr_sample import MRSample

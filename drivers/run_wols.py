@@ -16,9 +16,7 @@ from typing import Any
 from drivers.app import (
     NOT_CONVERGED,
     OK,
-    Results,
     UsageError,
-    Workspace,
     demonstration_data,
     leaving_nothing_half_done,
     parse_call,
@@ -28,14 +26,16 @@ from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
-from drivers.linear.options import add_options, settings_of
-from drivers.linear.statistics_file import LinearStatistics
+from drivers.linear.options import Settings, add_options, settings_of
+from drivers.linear.statistics_file import LinearStatistics, check_place
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
 from drivers.packing.cache import Pack
-from drivers.roles import add_role_options, check_counts, contents_for, make_design
+from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
 from drivers.run import Run, one_blas_thread
 from drivers.terminal.linear_result import print_result
+from drivers.workspace import Results, Workspace
+from jobs.design import Design
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
 from jobs.records import readable
@@ -44,12 +44,14 @@ NAME = "wols"
 DESCENT_OPTIONS = ("learning_rate", "start", "stop", "tol", "max_iter", "gradient")
 EXACT_OPTIONS = (
     "folds", "fold_by", "holdout", "penalty", "alphas", "l1_ratio", "choose", "standardize", "positive", "select",
-    "criterion", "covariance", "cluster", "diagnostics", "weight_type", "refine", "save_statistics", "from_statistics",
+    "criterion", "covariance", "cluster", "diagnostics", "weight_type", "confidence", "refine", "save_statistics",
+    "from_statistics",
 )  # fmt: skip
 # What needs rows, and the place of these options is where the statistics are gathered.
 ROW_OPTIONS = (
-    "weight", "id", "folds", "fold_by", "holdout", "cluster", "diagnostics", "refine", "weight_type", "save_statistics",
-    "plan", "dry_run", "runner",
+    "format", "columns", "header", "delimiter", "encoding", "text", "missing_tokens", "max_bad_rows", "missing",
+    "sample_rows", "seed", "weight", "id", "folds", "fold_by", "holdout", "cluster", "diagnostics", "refine",
+    "weight_type", "save_statistics", "plan", "dry_run", "runner",
 )  # fmt: skip
 
 
@@ -81,9 +83,11 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
         phases = [Phase("descent", 1, options.max_iter, "until every candidate has converged")]
         return Foresight(design, phases, remarks)
     settings = settings_of(options)
-    # Without weights no row counts more than another.
+    check_settings(settings, design, pack)
+    # Without weights no row counts more than another, and of rows that are counted each copy counts one.
     surely = settings.diagnostics is True
-    perhaps = surely or (settings.diagnostics is None and options.weight is not None)
+    may_be_uneven = options.weight is not None and settings.weight_type == "analytic"
+    perhaps = surely or (settings.diagnostics is None and may_be_uneven)
     phases = [
         Phase("exact", 1, 1),
         Phase("refine", int(settings.refine), 5 * settings.refine, "one, unless the columns are nearly dependent"),
@@ -109,12 +113,20 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
         return results, fit_exactly(gathered, settings, results.warnings, None)
     workspace = Workspace(options, NAME, contents_for(options))
     design = workspace.design()
-    if settings.weight_type == "frequency":
-        check_counts(design, workspace.pack)
+    check_settings(settings, design, workspace.pack)
     gathered = gather(workspace.run, design, settings.folds)
     if settings.save:
         save_statistics(settings.save, gathered, settings.weight_type, workspace)
     return workspace, fit_exactly(gathered, settings, workspace.warnings, workspace.run)
+
+
+def check_settings(settings: Settings, design: Design, pack: Pack) -> None:
+    """:raises ScanError: what the columns cannot be asked for, told before a pass is spent"""
+    if settings.weight_type == "frequency":
+        check_counts(design, pack)
+    if not pack.is_partial:
+        check_folds(settings.folds.n_folds, design, pack)
+        check_clusters(design, pack)
 
 
 def save_statistics(path: str, gathered: Gathered, weight_type: str, workspace: Workspace) -> None:
@@ -135,10 +147,15 @@ def check_options(options: argparse.Namespace) -> None:
     if options.from_statistics:
         if options.inputs:
             raise UsageError("--from-statistics takes the place of the data; leave one of them out")
-        if given := option_given(parser, options, ROW_OPTIONS):
-            raise UsageError(f"{given} needs the data, and --from-statistics has none")
+        given = option_given(parser, options, ROW_OPTIONS)
+        if given is None and options.covariance not in (None, "classical"):
+            given = f"--covariance {options.covariance}"
+        if given:
+            raise UsageError(f"{given} is of the rows, and --from-statistics has none; leave one of them out")
     elif options.target is None:
         raise UsageError("name the column to explain with --target")
+    if options.save_statistics:
+        check_place(options.save_statistics)
 
 
 def descent_of(options: argparse.Namespace) -> Descent:

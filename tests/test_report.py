@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from drivers import run_wols, wording
-from drivers.app import input_options
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
 from drivers.report import formats, write_report
@@ -24,6 +23,7 @@ from drivers.report.sample_fit import Sample, fit_sample
 from drivers.report.truth import find_truth
 from drivers.roles import contents_for
 from drivers.run_directory import RunDirectory
+from drivers.workspace import input_options
 
 NOT_CONVERGED = 3
 
