@@ -121,7 +121,7 @@ ENTRIES = [
         lambda rng, p: _residuals_query(rng, p, "analytic"),
         weighted_fields=WOLS_RESIDUALS_WEIGHTED,
         exceptions={
-            "n_rows": "counts rows",
+            **dict.fromkeys(("n_rows", "n_observations"), "counts rows"),
             "residual_square_sum": "is sum e^2, without weights",
             "residual_range": "is of sqrt(w) e",
             **dict.fromkeys(
@@ -138,6 +138,7 @@ ENTRIES = [
         lambda rng, p: _residuals_query(rng, p, "frequency"),
         weighted_fields=(
             *WOLS_RESIDUALS_WEIGHTED,
+            "n_observations",
             "residual_square_sum",
             "residual_range",
             "hc0_gram",

@@ -26,6 +26,7 @@ The root and the residuals are those of a query: any linear fit has one, penalis
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ WEIGHT_TYPES = ("analytic", "frequency")
 WHITE_MOST_FEATURES = 15
 # e / (1 - h) is rounding error where 1 - h is below this.
 LEVERAGE_ONE = 1e-10
-SLICE_ROWS = 2048
+SLICE_CELLS = 2**15  # of q: a slice and its products stay in the processor's cache
 # The columns of variance_gram before those of q, and of white_gram before the products.
 ONE, V, V2, FITTED, FITTED2, Q = range(6)
 WHITE_V2, WHITE_PRODUCTS = 1, 2
@@ -58,6 +59,7 @@ class WOLSResidualsQuery(Record):
     root: G, shape (p + 1, r), intercept first
     sigma: the unit of the residuals sqrt(d) e, any positive number of their size
     n_influential: how many rows of largest influence to keep
+    tests: whether to gather what tests of the residuals and influence take, or the standard errors alone
     white: whether to gather White's products
     durbin_watson: whether to follow the residuals in the order of the data, for which each `add` must take contiguous rows
     """
@@ -69,6 +71,7 @@ class WOLSResidualsQuery(Record):
     center: np.ndarray = array_field("<f8", 1)
     root: np.ndarray = array_field("<f8", 2)
     weight_type: str = "analytic"
+    tests: bool = True
     n_influential: int = 10
     white: bool = True
     durbin_watson: bool = True
@@ -87,6 +90,7 @@ class WOLSResidualsStatistics(Statistics):
 
     n_influential: int
     n_rows: int
+    n_observations: float  # sum a: the number of rows, copies counted
     residual_square_sum: float  # sum a e^2 / sigma^2
     press: float
     leverage_sum: float
@@ -98,7 +102,7 @@ class WOLSResidualsStatistics(Statistics):
     hc2_gram: np.ndarray = array_field("<f8", 2)
     hc3_gram: np.ndarray = array_field("<f8", 2)
     square_gram: np.ndarray = array_field("<f8", 2)
-    variance_gram: np.ndarray = array_field("<f8", 2)  # (r + 5, r + 5)
+    variance_gram: np.ndarray = array_field("<f8", 2)  # (r + 5, r + 5), or (0, 0)
     white_gram: np.ndarray = array_field("<f8", 2)  # (r (r + 1) / 2 + 2, the same), or (0, 0)
     influence: np.ndarray = array_field("<f8", 2)  # (s, 4), s <= n_influential, descending: D, h, v, e
     influence_places: np.ndarray = array_field("<i8", 2)  # (s, 3): part, block, row
@@ -111,23 +115,19 @@ class WOLSResidualsStatistics(Statistics):
     @classmethod
     def zero(cls, query: WOLSResidualsQuery) -> WOLSResidualsStatistics:
         r = query.root.shape[1]
-        n_white = WHITE_PRODUCTS + r * (r + 1) // 2 if query.white else 0
+        n_columns = Q + r if query.tests else 0
+        n_white = WHITE_PRODUCTS + r * (r + 1) // 2 if query.tests and query.white else 0
         nowhere = np.zeros((0, 3), np.int64)
         return cls(
-            n_influential=query.n_influential, n_rows=0, residual_square_sum=0.0, press=0.0,
+            n_influential=query.n_influential, n_rows=0, n_observations=0.0, residual_square_sum=0.0, press=0.0,
             leverage_sum=0.0, leverage_max=0.0, n_leverage_one=0, successive_square_sum=0.0,
             residual_range=np.zeros(2),
             hc0_gram=np.zeros((r, r)), hc2_gram=np.zeros((r, r)), hc3_gram=np.zeros((r, r)), square_gram=np.zeros((r, r)),
-            variance_gram=np.zeros((Q + r, Q + r)), white_gram=np.zeros((n_white, n_white)),
+            variance_gram=np.zeros((n_columns, n_columns)), white_gram=np.zeros((n_white, n_white)),
             influence=np.zeros((0, 4)), influence_places=nowhere, leverage_one_places=nowhere,
             piece_places=nowhere, piece_ends=np.zeros((0, 2)),
             cluster_keys=np.zeros(0, np.uint64), cluster_scores=np.zeros((0, r)),
         )  # fmt: skip
-
-    @property
-    def n_observations(self) -> float:
-        """The number of rows, copies counted."""
-        return float(self.variance_gram[ONE, ONE])
 
     def add(self, rows: Any, query: WOLSResidualsQuery) -> None:
         present = np.flatnonzero(rows.w > 0)
@@ -140,20 +140,26 @@ class WOLSResidualsStatistics(Statistics):
         keys = rows.cluster_keys
         scores = np.empty((0 if keys is None else n, r))
         e, v, h = np.empty(n), np.empty(n), np.empty(n)
-        for start in range(0, n, SLICE_ROWS):  # a slice and its products stay in the processor's cache
-            cut = slice(start, start + SLICE_ROWS)
+        height = max(SLICE_CELLS // (r + 2), 1024)
+        for start in range(0, n, height):
+            cut = slice(start, start + height)
             e[cut], v[cut], h[cut], score = self._add_slice(features[:, cut], y[cut], w[cut], query, keys is not None)
             scores[cut] = score
         self.n_rows += n
         times = w if query.weight_type == "frequency" else np.ones(n)
-        places = np.empty((n, 3), np.int64)
-        places[:, 0], places[:, 1], places[:, 2] = rows.part, rows.number, rows.positions[present]
-        self._add_leverage(e, v, h, times, places)
+        self.n_observations += float(times.sum())
+
+        def places(chosen: np.ndarray) -> np.ndarray:
+            positions = rows.positions[present[chosen]]
+            return np.column_stack([np.full_like(positions, rows.part), np.full_like(positions, rows.number), positions])
+
+        self._add_leverage(e, v, h, times, places, query.n_influential if query.tests else 0)
         self.residual_range = np.array([min(self.residual_range[0], v.min()), max(self.residual_range[1], v.max())])
-        if query.durbin_watson:
-            self.successive_square_sum += float(np.sum(np.diff(v) ** 2))
+        if query.tests and query.durbin_watson:
+            steps = np.diff(v)
+            self.successive_square_sum += float(np.dot(steps, steps))
             ends = np.concatenate([self.piece_ends, [[v[0], v[-1]]]])
-            self.piece_places, self.piece_ends = _in_order(np.concatenate([self.piece_places, places[:1]]), ends)
+            self.piece_places, self.piece_ends = _in_order(np.concatenate([self.piece_places, places(np.arange(1))]), ends)
         if keys is not None:
             keys, sums = sums_by_key(keys[present], scores)
             merged = np.concatenate([self.cluster_keys, keys]), np.concatenate([self.cluster_scores, sums])
@@ -185,6 +191,9 @@ class WOLSResidualsStatistics(Statistics):
         self.square_gram += _gram(q * (root_w if frequency else w))
         times_e2 = w * e**2 if frequency else e**2
         self.residual_square_sum += float(np.sum(times_e2 / query.sigma**2))
+        score = (scaled * root_w if frequency else scaled).T if scored else np.empty((0, len(q)))
+        if not query.tests:
+            return e, v, h, score
         columns = np.empty((Q + len(q), len(y)))
         columns[ONE], columns[V], columns[V2] = 1, v, v**2 - 1
         columns[FITTED] = fitted / query.sigma
@@ -194,26 +203,38 @@ class WOLSResidualsStatistics(Statistics):
         if query.white:
             products = _products(columns[[ONE, V2]], q)
             self.white_gram += _gram(products * root_w if frequency else products)
-        score = (scaled * root_w if frequency else scaled).T if scored else np.empty((0, len(q)))
         return e, v, h, score
 
-    def _add_leverage(self, e: np.ndarray, v: np.ndarray, h: np.ndarray, times: np.ndarray, places: np.ndarray) -> None:
+    def _add_leverage(
+        self,
+        e: np.ndarray,
+        v: np.ndarray,
+        h: np.ndarray,
+        times: np.ndarray,
+        places: Callable[[np.ndarray], np.ndarray],
+        n_influential: int,
+    ) -> None:
         self.leverage_sum += float(np.dot(times, h))
         self.leverage_max = max(self.leverage_max, float(h.max()))
-        one = 1 - h <= LEVERAGE_ONE
-        if one.any():
-            self.n_leverage_one += int(np.count_nonzero(one))
-            self.leverage_one_places = _first(self.n_influential, np.concatenate([self.leverage_one_places, places[one]]))
-            e, v, h, times, places = e[~one], v[~one], h[~one], times[~one], places[~one]
-        deleted = v / (1 - h)
-        self.press += float(np.dot(times, deleted**2))
-        distance = deleted**2 * h
+        left = 1 - h
+        one = np.flatnonzero(left <= LEVERAGE_ONE)
+        if len(one):
+            self.n_leverage_one += len(one)
+            found = np.concatenate([self.leverage_one_places, places(one)])
+            self.leverage_one_places = _first(self.n_influential, found)
+            left[one] = math.inf
+        deleted = v / left
+        self.press += float(np.dot(times, np.square(deleted)))
+        if not n_influential:
+            return
+        distance = np.square(deleted) * h
+        distance[one] = -1.0
         enters = _may_enter(distance, self.influence[:, COOK], self.n_influential)
         values = np.column_stack([distance[enters], h[enters], v[enters], e[enters]])
         self.influence, self.influence_places = _largest(
             self.n_influential,
             np.concatenate([self.influence, values]),
-            np.concatenate([self.influence_places, places[enters]]),
+            np.concatenate([self.influence_places, places(enters)]),
         )
 
     def merge(self, other: WOLSResidualsStatistics) -> WOLSResidualsStatistics:
@@ -221,8 +242,8 @@ class WOLSResidualsStatistics(Statistics):
             return np.concatenate([getattr(self, name), getattr(other, name)])
 
         sums = (
-            "n_rows", "residual_square_sum", "press", "leverage_sum", "n_leverage_one", "successive_square_sum",
-            "hc0_gram", "hc2_gram", "hc3_gram", "square_gram", "variance_gram", "white_gram",
+            "n_rows", "n_observations", "residual_square_sum", "press", "leverage_sum", "n_leverage_one",
+            "successive_square_sum", "hc0_gram", "hc2_gram", "hc3_gram", "square_gram", "variance_gram", "white_gram",
         )  # fmt: skip
         influence, influence_places = _largest(self.n_influential, both("influence"), both("influence_places"))
         piece_places, piece_ends = _in_order(both("piece_places"), both("piece_ends"))
@@ -247,7 +268,8 @@ class WOLSResidualsStatistics(Statistics):
         if not isinstance(other, WOLSResidualsStatistics):
             return False
         numbers = (
-            "n_influential", "n_rows", "residual_square_sum", "press", "leverage_sum", "leverage_max", "n_leverage_one",
+            "n_influential", "n_rows", "n_observations", "residual_square_sum", "press", "leverage_sum", "leverage_max",
+            "n_leverage_one",
             "successive_square_sum", "residual_range", "piece_ends", "cluster_scores",
         )  # fmt: skip
         grams = ("hc0_gram", "hc2_gram", "hc3_gram", "square_gram", "variance_gram", "white_gram")
@@ -268,6 +290,7 @@ def residuals_query(
     weight_type: str = "analytic",
     n_influential: int = 10,
     durbin_watson: bool = True,
+    tests: bool = True,
     root_of_inverse: np.ndarray | None = None,
 ) -> WOLSResidualsQuery:
     """The second pass over a fit, from the first: nothing here subtracts the centre again, which would cost its digits.
@@ -286,6 +309,7 @@ def residuals_query(
         center=query.center,
         root=root,
         weight_type=weight_type,
+        tests=tests,
         n_influential=n_influential,
         white=len(query.center) <= WHITE_MOST_FEATURES,
         durbin_watson=durbin_watson,
