@@ -160,7 +160,7 @@ def test_the_page_needs_nothing_but_itself(exact):
 
 def test_every_picture_is_a_file_too_and_says_what_it_shows(exact):
     alts = [value for tag, name, value in exact.reader.attributes if (tag, name) == ("img", "alt")]
-    assert len(alts) == len(exact.pictures) == 2
+    assert len(alts) == len(exact.pictures) == 4
     assert all(len(alt) > 40 for alt in alts)
     for name in exact.pictures:
         with open(os.path.join(exact.folder, name), "rb") as f:
@@ -350,7 +350,9 @@ def test_several_features(tmp_path):
     path = write_csv(tmp_path / "several.csv", ["y", "a", "b", "c"], several_data(600))
     give_truth(path, ["c", "a", "b"], [-30, 1, 0.002], 4)
     run = Reported(tmp_path, path, "--target", "y")
-    assert run.pictures == ["coefficient_differences.png", "coefficients.png", "predictions.png", "residuals.png"]
+    assert run.pictures == [
+        "coefficient_differences.png", "coefficients.png", "correlations.png", "predictions.png", "residuals.png",
+    ]  # fmt: skip
     assert "each times the standard deviation of its feature" in run.text
     assert "agree within chance" in run.text
 

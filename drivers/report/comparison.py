@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from drivers.packing.cache import Pack
+from drivers.report.figures import OUR_LABEL, TRAINING_LABEL
 from drivers.report.formats import number, share
 from drivers.report.sample_fit import Sample, SampleFit, fit_sample, take_sample
 from drivers.report.truth import Truth, find_truth
@@ -30,6 +31,8 @@ class Comparison:
     """Coefficient arrays have shape (p + 1,), the intercept first.
 
     dependent: features that depend on others
+    is_penalised: whether coefficients are shrunk or bound; then so are those of the sample's fit, and neither is tested
+    label: what the reader of standard errors must know, "" for least squares
     table: the coefficient table that leads, None without inference
     errors: the widest standard error of each coefficient over all its tables, None without inference
     """
@@ -43,6 +46,13 @@ class Comparison:
     sample_fit: SampleFit | None
     truth: Truth | None
     dependent: list[str]
+    is_penalised: bool = False
+    label: str = ""
+
+    @property
+    def our_label(self) -> str:
+        """What our own fit is called in a picture."""
+        return TRAINING_LABEL if self.sample.held_out else OUR_LABEL
 
     @property
     def sample_label(self) -> str:
@@ -82,13 +92,12 @@ class Comparison:
         fit = self.sample_fit
         if fit is None or not self.is_determined or self.sample_is_small or self.sample.is_everything:
             return None
-        # Drawn without replacement: the more of the table the sample holds, the less it can differ from it.
-        errors = np.sqrt(np.diag(fit.covariance) * (1 - self.sample.share))
+        errors = np.sqrt(np.diag(fit.covariance) * self.sample.independence)
         return _ratio(fit.coefficients - self.ours, errors)
 
     def truth_z(self) -> np.ndarray | None:
         """(b_ours - b_true) / the widest standard error; None where there is nothing to compare."""
-        if self.truth is None or self.errors is None or self.dependent or self.table_is_small:
+        if self.truth is None or self.errors is None or self.dependent or self.table_is_small or self.is_penalised:
             return None
         return _ratio(self.ours - self.truth.coefficients, self.errors)
 
@@ -114,6 +123,8 @@ class Comparison:
             if told
             else "none, for want of standard errors."
         )
+        if told and self.label:
+            text += f" Those of all rows: {self.label}."
         if self.table is None:
             text += " Gradient descent gives no standard errors."
         if told and self.sample_is_small:
@@ -143,9 +154,11 @@ def compare(model: dict[str, Any], pack: Pack | None) -> Comparison:
         errors=errors,
         effective_size=inference.get("effective_sample_size"),
         sample=sample,
-        sample_fit=fit_sample(sample),
+        sample_fit=fit_sample(sample, model),
         truth=find_truth(pack.manifest.sources, model["features"], model["target"]) if pack is not None else None,
         dependent=inference.get("dependent_features", []),
+        is_penalised=bool(model.get("penalty")),
+        label=inference.get("label", ""),
     )
 
 

@@ -23,7 +23,7 @@ WIDTH, DPI = 6.0, 160
 NAME_LENGTH = 24
 # More points than these only darken each other.
 POINTS_SHOWN = 2000
-OUR_LABEL = "scanlearn, all rows"
+OUR_LABEL, TRAINING_LABEL = "scanlearn, all rows", "scanlearn, training rows"
 STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,

@@ -10,22 +10,29 @@ NOTHING = "\N{EN DASH}"
 # Wider fixed-point numbers than these are harder to read than powers of ten.
 MAX_DIGITS, MAX_WHOLE_DIGITS = 11, 9
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-# Parts of a model that hold numbers; elsewhere "NaN" may well be the name of a column.
-_NUMERIC = ("parameters", "inference", "training")
-_TEXTS = ("dependent_features",)
+# Parts of a model that hold numbers, and what they hold of texts: "NaN" may well be the name of a column.
+_NUMERIC: dict[str, tuple[str, ...]] = {
+    "parameters": (),
+    "inference": ("dependent_features", "place"),
+    "training": (),
+    "validation": ("fold_by",),
+    "penalty": (),
+    "path": (),
+    "selection": ("candidates", "features", "term", "terms"),
+}
 
 
 def restore(model: dict[str, Any]) -> dict[str, Any]:
     """A model read from JSON with the floats that JSON cannot hold, which stand there as strings."""
 
-    def numbers_in(value: Any) -> Any:
+    def numbers_in(value: Any, texts: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
-            return {key: item if key in _TEXTS else numbers_in(item) for key, item in value.items()}
+            return {key: item if key in texts else numbers_in(item, texts) for key, item in value.items()}
         if isinstance(value, list):
-            return [numbers_in(item) for item in value]
+            return [numbers_in(item, texts) for item in value]
         return _SPECIAL.get(value, value) if isinstance(value, str) else value
 
-    return {key: numbers_in(value) if key in _NUMERIC else value for key, value in model.items()}
+    return {key: numbers_in(value, _NUMERIC[key]) if key in _NUMERIC else value for key, value in model.items()}
 
 
 def number(value: Any, digits: int = 6) -> str:
@@ -59,11 +66,34 @@ def column(values: Sequence[Any], digits: int = 6) -> list[str]:
     return [f"{value:,.{decimals}f}" if value is not None and math.isfinite(value) else number(value) for value in values]
 
 
+def scores(values: Sequence[float | None], error: float | None = None) -> list[str]:
+    """A column of scores that differ little, to the second digit of their standard error and the fourth of the largest."""
+    sizes = [abs(value) for value in values if value is not None and math.isfinite(value) and value]
+    largest = math.floor(math.log10(max(sizes))) if sizes else 0
+    decimals = max(3 - largest, 0)
+    if error and math.isfinite(error):
+        decimals = max(decimals, 1 - math.floor(math.log10(abs(error))))
+    if largest >= MAX_WHOLE_DIGITS or max(largest + 1, 1) + decimals > MAX_DIGITS:
+        return [number(value, 5) for value in values]
+    return [number(None) if value is None else fixed(value, decimals) for value in values]
+
+
+def names_told(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(name[:40] for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
 def p_value(value: float) -> str:
     """A p-value with three decimals; smaller ones are said to be so."""
     if math.isnan(value):
         return NOTHING
     return f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def fixed(value: float, decimals: int = 2) -> str:
+    """A number with so many decimals."""
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else number(value)
 
 
 def share(value: float, digits: int = 3) -> str:
@@ -72,7 +102,8 @@ def share(value: float, digits: int = 3) -> str:
         return NOTHING
     if 0 < 1 - value < 0.01:
         digits += max(math.floor(-math.log10(1 - value)) - 1, 0)
-    return f"{100 * value:.{min(digits, 12)}g} %"
+    text = f"{100 * value:.{min(digits, 12)}g}"
+    return f"{100 * value:.0f} %" if "e+" in text else f"{text} %"
 
 
 def duration(seconds: float) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import special
 
+from drivers.linear.inference import prediction_errors
 from drivers.report.comparison import BAND, ROUNDING, Comparison, line_errors
 from drivers.report.figures import (
-    OUR_LABEL,
     OURS,
     POINTS_SHOWN,
     SAMPLE,
@@ -22,7 +23,7 @@ from drivers.report.figures import (
     legend_above,
     scatter,
 )
-from drivers.report.formats import number
+from drivers.report.formats import number, share
 from drivers.run_directory import RunDirectory
 from drivers.wording import count
 
@@ -75,7 +76,7 @@ def line_grid(comparison: Comparison) -> np.ndarray:
 def _lines(comparison: Comparison) -> list[Line]:
     """The lines to draw, the uppermost last."""
     fit, truth = comparison.sample_fit, comparison.truth
-    ours = Line(OUR_LABEL, comparison.ours, comparison.covariance, OURS, "-")
+    ours = Line(comparison.our_label, comparison.ours, comparison.covariance, OURS, "-")
     theirs = []
     if fit is not None:
         theirs.append(Line(comparison.sample_label, fit.coefficients, fit.covariance, SAMPLE, (0, (5, 2))))
@@ -88,9 +89,19 @@ def _draw_lines(
     directory: RunDirectory, model: dict[str, Any], comparison: Comparison, grid: np.ndarray, lines: list[Line]
 ) -> Picture:
     sample = comparison.sample
+    intervals = _intervals(model, grid)
+    middle = comparison.ours[0] + comparison.ours[1] * grid
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
+        if intervals is not None:
+            mean, new = intervals.mean, intervals.new
+            axes.fill_between(
+                grid, middle - new, middle + new, color=OURS, alpha=0.1, linewidth=0, label=intervals.new_name
+            )
+            axes.fill_between(
+                grid, middle - mean, middle + mean, color=OURS, alpha=0.4, linewidth=0, label=intervals.mean_name
+            )
         scatter(axes, sample.X[:, 0], sample.y, sample.w)
         for line in lines:
             axes.plot(grid, line.at(grid), color=line.color, linestyle=line.dashes, label=line.name)
@@ -101,8 +112,64 @@ def _draw_lines(
     weight = f"; the larger and darker a point, the larger its {model['weight']}" if model["weight"] else ""
     n_shown = count(min(len(sample.y), POINTS_SHOWN), "row")
     caption = f"{n_shown} of the sample, with the fitted lines{weight}."
+    if intervals is not None:
+        caption += f" {intervals.told()}"
     alt = f"Scatter plot of {model['target']} against {model['features'][0]} with straight lines. {told}."
+    if intervals is not None:
+        alt += f" {intervals.ends(middle)}"
     return draw(directory, "lines", 4.4, alt, caption, paint)
+
+
+@dataclass
+class Intervals:
+    """Half the widths of the interval of the mean and of that of a new row, (m,), at this level; weight: of the new row."""
+
+    mean: np.ndarray
+    new: np.ndarray
+    level: float
+    weight: float | None
+
+    @property
+    def mean_name(self) -> str:
+        return f"{share(self.level)} of the mean"
+
+    @property
+    def new_name(self) -> str:
+        return f"{share(self.level)} of new rows"
+
+    def told(self) -> str:
+        of = "" if self.weight is None else f" of the mean weight, {number(self.weight, 3)},"
+        return (
+            f"The dark band is where the line itself may lie (confidence band of the mean, {share(self.level)}), the light "
+            f"one where a new row{of} is expected in {100 * self.level:.4g} of 100 cases if errors are normal (prediction "
+            "interval)."
+        )
+
+    def ends(self, middle: np.ndarray) -> str:
+        k = len(middle) // 2
+        mean, new, at = (number(float(value), 3) for value in (self.mean[k], self.new[k], middle[k]))
+        return (
+            f"In the middle the line is at {at}, its band \N{PLUS-MINUS SIGN}{mean}, the interval of a new row "
+            f"\N{PLUS-MINUS SIGN}{new}."
+        )
+
+
+def _intervals(model: dict[str, Any], grid: np.ndarray) -> Intervals | None:
+    """None where nothing is known of the errors."""
+    found = model["inference"].get("prediction")
+    if not found:
+        return None
+    covariance, variance = np.asarray(found["covariance"], dtype=float), float(found["residual_variance"])
+    if not np.isfinite(covariance).all() or not np.isfinite(variance) or variance <= 0:
+        return None
+    level, df, training = model["inference"]["confidence_level"], float(found["df"]), model["training"]
+    # The variance of a row is that over its weight; what stands for a number of rows is many rows of weight one.
+    is_weighted = model["weight"] and model["inference"]["weight_type"] == "analytic"
+    weight = training["weight_sum"] / training["n_rows"] if is_weighted else None
+    weights = None if weight is None else np.full(len(grid), weight)
+    quantile = special.ndtri(0.5 + level / 2) if np.isinf(df) else special.stdtrit(df, 0.5 + level / 2)
+    mean, new = prediction_errors(covariance, variance, grid[:, None], weights, np.asarray(found["center"], dtype=float))
+    return Intervals(quantile * mean, quantile * new, level, weight)
 
 
 def _draw_differences(

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from drivers.linear.words import letter, title_of
 from drivers.loop import MAX_ITER
 from drivers.packing.cache import Pack
-from drivers.report import descent_pictures, line_pictures, plane_pictures
+from drivers.report import (
+    correlation_picture,
+    descent_pictures,
+    line_pictures,
+    linear_checks,
+    path_pictures,
+    plane_pictures,
+    residual_pictures,
+    residual_tables,
+    validation_picture,
+)
+from drivers.report.check_findings import check_findings
+from drivers.report.coefficient_tables import add_comparison, add_tables
 from drivers.report.comparison import Comparison, compare
-from drivers.report.formats import NOTHING, column, number, p_value, share
+from drivers.report.figures import Picture
+from drivers.report.formats import number, p_value, share
 from drivers.report.linear_findings import findings
 from drivers.report.page import Column, Page
 from drivers.report.run_sections import add_rows
@@ -30,8 +40,11 @@ MEASURES = {
     "log_likelihood": "log-likelihood",
     "aic": "AIC",
     "bic": "BIC",
-    "condition_number": "condition number",
+    "condition_number": "condition number, features centred and scaled",
+    "condition_number_raw": "condition number as they stand, with the constant",
 }
+# Of a penalised fit.
+UNKNOWN_LAW = ("f_statistic", "f_p_value")
 STOPS = {
     "gradient": "a candidate has converged when its gradient is at most {tol} of its first one",
     "step": "a candidate has converged when the square of its step is at most {tol}",
@@ -44,12 +57,13 @@ def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pac
     """All that the page says about the fit."""
     comparison = compare(model, pack)
     page.heading("Findings")
-    for paragraph in findings(model, comparison):
-        page.paragraph(paragraph)
+    for topic, paragraph in [*findings(model, comparison), *check_findings(model)]:
+        page.paragraph(paragraph, topic=topic)
     _add_pictures(page, model, comparison, directory)
     page.heading("Coefficients")
-    _add_coefficients(page, model, comparison)
-    _add_comparison(page, comparison)
+    add_tables(page, model, comparison)
+    add_comparison(page, comparison)
+    _add_checks(page, model, comparison, directory)
     if model["inference"]:
         page.heading("Measures of fit")
         measures = model["inference"]
@@ -58,12 +72,42 @@ def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pac
             [
                 (name, p_value(measures[key]) if key == "f_p_value" else number(measures[key]), measures[key])
                 for key, name in MEASURES.items()
+                if not (comparison.is_penalised and key in UNKNOWN_LAW)
             ],
         )
     if model["training"]["solver"] == "gd":
         page.heading("Gradient descent")
         _add_candidates(page, model["training"])
     add_rows(page, model, _weights(model, comparison))
+
+
+def _add_checks(page: Page, model: dict[str, Any], comparison: Comparison, directory: RunDirectory) -> None:
+    """The sections on what was asked for beyond the fit."""
+    if not model["inference"]:
+        return
+    if pictures := correlation_picture.draw_all(directory, model):
+        page.heading("Correlations")
+        _show(page, pictures)
+    if model.get("validation"):
+        linear_checks.add_validation(page, model)
+    if model.get("penalty"):
+        linear_checks.add_penalty(page, model)
+    if model.get("path"):
+        spread = comparison.sample.spread if len(comparison.sample.y) else None
+        _show(page, path_pictures.draw_all(directory, model, spread) + validation_picture.draw_all(directory, model))
+        linear_checks.add_path(page, model)
+    if model.get("selection"):
+        linear_checks.add_selection(page, model)
+    if model["inference"].get("diagnostics"):
+        page.heading("Residuals")
+        residual_tables.add_residuals(page, model)
+        _show(page, residual_pictures.draw_all(directory, model, comparison))
+        residual_tables.add_influential(page, model)
+
+
+def _show(page: Page, pictures: list[Picture]) -> None:
+    for picture in pictures:
+        page.picture(picture)
 
 
 def _add_pictures(page: Page, model: dict[str, Any], comparison: Comparison, directory: RunDirectory) -> None:
@@ -77,66 +121,7 @@ def _add_pictures(page: Page, model: dict[str, Any], comparison: Comparison, dir
         pictures += descent_pictures.draw_all(directory, model, comparison)
     if pictures:
         page.heading("Pictures")
-    for picture in pictures:
-        page.picture(picture)
-
-
-def _add_coefficients(page: Page, model: dict[str, Any], comparison: Comparison) -> None:
-    tables = model["inference"].get("coefficients", [])
-    if not tables:
-        values = comparison.ours.tolist()
-        page.table(
-            "Where gradient descent ended",
-            [Column("", comparison.names), Column("coefficient", column(values, 10), values)],
-        )
-        return
-    level = model["inference"]["confidence_level"]
-    # The table to go by comes first; of many features only this one lies open.
-    ordered = sorted(tables, key=lambda table: table is not comparison.table)
-    for table in ordered:
-        of = letter(table)
-        lows, highs = [low for low, _ in table["intervals"]], [high for _, high in table["intervals"]]
-        caption = title_of(model, table)
-        caption = caption[:1].upper() + caption[1:]
-        columns = [
-            Column("", comparison.names),
-            Column("coefficient", column(table["estimates"]), table["estimates"]),
-            Column("std. error", column(table["standard_errors"], 4), table["standard_errors"]),
-            Column(of, [f"{value:,.2f}" for value in table["statistics"]], table["statistics"]),
-            Column(f"P>|{of}|", [p_value(value) for value in table["p_values"]], table["p_values"]),
-            Column(f"{share(0.5 - level / 2)}", column(lows, 5), lows),
-            Column(f"{share(0.5 + level / 2)}", column(highs, 5), highs),
-        ]
-        is_folded = table is not comparison.table and len(comparison.names) > 10
-        page.table(caption, columns, folded=caption if is_folded else None)
-
-
-def _add_comparison(page: Page, comparison: Comparison) -> None:
-    fit, truth = comparison.sample_fit, comparison.truth
-    if fit is None and truth is None:
-        return
-
-    def values_of(heading: str, values: np.ndarray) -> Column:
-        return Column(heading, column(values.tolist()), values.tolist())
-
-    def z_of(heading: str, z: np.ndarray | None) -> Column:
-        if z is None:
-            return Column(heading, [NOTHING] * len(comparison.names))
-        return Column(heading, [f"{value:.2f}" for value in z], z.tolist())
-
-    columns = [Column("", comparison.names), values_of("all rows", comparison.ours)]
-    if fit is not None:
-        heading = "scikit-learn" if comparison.sample.is_everything else f"{share(comparison.sample.share, 2)} sample"
-        columns.append(values_of(heading, fit.coefficients))
-        if not comparison.sample.is_everything:
-            columns.append(z_of("z, sample \N{MINUS SIGN} all", comparison.sample_z()))
-    if truth is not None:
-        columns += [values_of("truth", truth.coefficients), z_of("z, all \N{MINUS SIGN} truth", comparison.truth_z())]
-    page.table(
-        "Beside scikit-learn's fit of the sample" + (" and the truth" if truth is not None else ""),
-        columns,
-        folded="All coefficients beside each other" if len(comparison.names) > 10 else None,
-    )
+    _show(page, pictures)
 
 
 def _add_candidates(page: Page, training: dict[str, Any]) -> None:

@@ -15,24 +15,26 @@ from drivers.wording import count
 
 # Rows of equal weight, below which the sandwich of a sample is worth a word of caution.
 FEW = 300
+# Of the root mean square error: iterative solvers end no nearer to each other.
+SAME = 1e-5
 
 
-def findings(model: dict[str, Any], comparison: Comparison) -> list[str]:
-    """One paragraph for each question: the fit, the descent, the sample, the truth."""
+def findings(model: dict[str, Any], comparison: Comparison) -> list[tuple[str, str]]:
+    """Topic and paragraph for each question: the fit, the descent, the sample, the truth."""
     paragraphs = [
-        _fit(model, comparison),
-        _descent(model["training"]),
-        _sample(model, comparison),
-        _truth(comparison),
+        ("Fit", _fit(model, comparison)),
+        ("Descent", _descent(model["training"])),
+        ("Sample", _sample(model, comparison)),
+        ("Truth", _truth(comparison)),
     ]
-    return [paragraph for paragraph in paragraphs if paragraph]
+    return [(topic, paragraph) for topic, paragraph in paragraphs if paragraph]
 
 
 def _fit(model: dict[str, Any], comparison: Comparison) -> str:
     inference, training, truth = model["inference"], model["training"], comparison.truth
     target = model["target"]
     weighted = "weighted " if model["weight"] else ""
-    rows = "all rows"
+    rows = "the training rows" if model.get("validation", {}).get("holdout") else "all rows"
     if inference:
         r_squared, rmse, where = inference["r_squared"], inference["rmse"], ""
     else:
@@ -96,11 +98,13 @@ def _descent(training: dict[str, Any]) -> str:
 
 def _sample(model: dict[str, Any], comparison: Comparison) -> str:
     sample, fit = comparison.sample, comparison.sample_fit
-    if sample.n_drawn == 0:
+    if sample.n_drawn == 0 or not model["features"]:
         return ""
     if fit is None:
         return "The sample has no row to fit, so there is nothing to compare with."
     difference = fit.coefficients - comparison.ours
+    if comparison.is_penalised:
+        return _penalised_sample(model, comparison, difference)
     gap = f"the fitted values of the two differ by {number(comparison.prediction_gap(difference), 3)} at most on the sample"
     worth = f"worth {number(sample.effective_size, 3)} rows of equal weight"
     size = count(len(sample.w), "row")
@@ -128,9 +132,29 @@ def _sample(model: dict[str, Any], comparison: Comparison) -> str:
         f"sample, which is {worth}"
     )
     text += "; with so few it runs low." if sample.effective_size < FEW else "."
+    if sample.held_out:
+        text += " The sample holds rows that were held out of the fit as well."
     if model["training"].get("gradient") == "classical":
         text += " The two estimate different things: see the gradient."
     return text
+
+
+def _penalised_sample(model: dict[str, Any], comparison: Comparison, difference: np.ndarray) -> str:
+    """Like with like, by what they predict: of coefficients that are shrunk, and may be zero, no test holds."""
+    sample = comparison.sample
+    rmse = model["inference"]["rmse"]
+    gaps = difference[0] + sample.X @ difference[1:]
+    typical = float(np.sqrt(np.average(np.square(gaps), weights=sample.w)))
+    apart = f"the fitted values of the two differ by {number(float(np.abs(gaps).max()), 3)} at most on the sample"
+    if rmse > 0:
+        apart += f" and by {share(typical / rmse, 2)} of the fit's own error typically"
+    kind = "scikit-learn's fit with the same penalty"
+    if sample.is_everything:
+        if comparison.rounding(difference) or (rmse > 0 and typical < SAME * rmse):
+            return f"The sample holds every row, and {kind} agrees with this one."
+        return f"The sample holds every row; {kind} ends elsewhere: {apart}."
+    text = f"{kind[:1].upper()}{kind[1:]} on the sample ({count(len(sample.w), 'row')}, {share(sample.share, 2)} of all"
+    return f"{text}): {apart}. Shrunken coefficients are not tested against each other."
 
 
 def _reason(training: dict[str, Any]) -> str:
@@ -149,6 +173,12 @@ def _truth(comparison: Comparison) -> str:
         return "The truth is known, but the features do not determine the coefficients, so they are not compared with it."
     if comparison.rounding(difference):
         return "The fit of all rows and the truth agree up to rounding."
+    if comparison.is_penalised:
+        j = int(np.argmax(np.abs(difference[1:]) * comparison.sample.spread)) + 1
+        return (
+            "The truth is known, but a penalised fit is biased towards zero on purpose, so it is not tested against it. "
+            f"Furthest off is {_named(comparison, j)}, by {number(float(difference[j]), 3)}."
+        )
     if comparison.errors is None:
         j = int(np.argmax(np.abs(difference)))
         return (

@@ -38,11 +38,13 @@ thead th { background: var(--wash); font-weight: 600; border-bottom: 1px solid v
 tbody tr + tr > * { border-top: 1px solid #edf0f3; }
 tr.chosen > * { background: #e8f2f9; font-weight: 600; }
 .text { text-align: left; }
+td.wraps { white-space: normal; min-width: 13rem; }
 tbody th, thead th:first-child { text-align: left; background: #fff; position: sticky; left: 0; }
 thead th:first-child { background: var(--wash); z-index: 1; }
 tbody th { font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 6.5rem; max-width: 16rem; }
 .pairs { width: auto; min-width: min(100%, 24rem); }
 .pairs tbody th { position: static; max-width: none; }
+.pairs td { white-space: normal; }
 .fitted { width: fit-content; max-width: 100%; }
 details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--accent); padding: .3rem 0; }
@@ -66,12 +68,16 @@ pre span { display: inline-block; max-width: 100%; }
 
 @dataclass
 class Column:
-    """A table's column: its heading, the texts of its cells and the exact values where the texts are rounded ones."""
+    """A table's column: its heading, the texts of its cells and the exact values where the texts are rounded ones.
+
+    is_text: stands at the left; wraps: text of more than a few words, which may take several lines
+    """
 
     heading: str
     texts: Sequence[str]
     values: Sequence[Any] | None = None
     is_text: bool = False
+    wraps: bool = False
 
     def cell(self, row: int) -> str:
         """The inside of a cell; the exact number is there for whoever points at it or reads the page by a program."""
@@ -94,9 +100,10 @@ class Page:
         """Begins a section."""
         self._parts.append(f"<h2>{escape(text)}</h2>")
 
-    def paragraph(self, text: str, kind: str = "") -> None:
-        """A paragraph; kind "lead" or "note"."""
-        self._parts.append(f"<p{_class(kind)}>{escape(text)}</p>")
+    def paragraph(self, text: str, kind: str = "", topic: str = "") -> None:
+        """A paragraph; kind "lead" or "note"; topic: a word it begins with, to be found by."""
+        begin = f"<strong>{escape(topic)}.</strong> " if topic else ""
+        self._parts.append(f"<p{_class(kind)}>{begin}{escape(text)}</p>")
 
     def box(self, heading: str, items: Sequence[str]) -> None:
         """A list that must not be overlooked."""
@@ -175,4 +182,6 @@ def _class(name: str) -> str:
 
 
 def _text(column: Column) -> str:
+    if column.wraps:
+        return "text wraps"
     return "text" if column.is_text else ""

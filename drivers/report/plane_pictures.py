@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from drivers.report.comparison import BAND, Comparison
+from drivers.report.comparison import BAND, ROUNDING, Comparison
 from drivers.report.figures import (
-    OUR_LABEL,
     OURS,
     POINTS_SHOWN,
     SAMPLE,
@@ -97,12 +96,15 @@ def _draw_coefficients(
         caption = f"Coefficients of {of}{meaning}; without the intercept.{bars}"
         name = "coefficients"
         leading = ", ".join(f"{model['features'][j]} {comparison.ours[1 + j] * scale[j]:.4g}" for j in shown[:5])
-        alt = f"Dots with intervals: the coefficients of {of}. {OUR_LABEL}: {leading}{', ...' if len(shown) > 5 else ''}."
+        more = ", ..." if len(shown) > 5 else "."
+        alt = f"Dots with intervals: the coefficients of {of}. {comparison.our_label}: {leading}{more}"
     return draw(directory, name, 1.3 + (0.27 if len(shown) > 15 else 0.4) * max(len(shown), 3), alt, caption, paint)
 
 
 def _sets(comparison: Comparison, scale: np.ndarray, base: np.ndarray, differences: bool) -> list[Dots]:
-    sets = [Dots(OUR_LABEL, comparison.ours[1:] * scale - base, _widths(comparison.covariance, scale), OURS, "o")]
+    sets = [
+        Dots(comparison.our_label, comparison.ours[1:] * scale - base, _widths(comparison.covariance, scale), OURS, "o")
+    ]
     fit = comparison.sample_fit
     if fit is not None:
         sets.append(
@@ -142,7 +144,8 @@ def _draw_predictions(
         legend_above(figure)
 
     n_shown = count(min(len(y), POINTS_SHOWN), "row")
-    correlation = np.corrcoef(y, fitted)[0, 1] if len(y) > 1 and y.std() > 0 and fitted.std() > 0 else np.nan
+    varies = len(y) > 1 and y.std() > 0 and fitted.std() > ROUNDING * np.abs(fitted).max()
+    correlation = np.corrcoef(y, fitted)[0, 1] if varies else np.nan
     told = f" Their correlation is {number(float(correlation), 5)}." if np.isfinite(correlation) else ""
     alt = f"Scatter plot of predicted against actual {model['target']}.{told}"
     return draw(directory, "predictions", 4.2, alt, f"Predicted against actual, {n_shown} of the sample.{told}", paint)

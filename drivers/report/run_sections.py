@@ -10,6 +10,7 @@ from typing import Any
 
 from drivers.columns import columns_of
 from drivers.designs import design_of
+from drivers.linear.words import describe
 from drivers.options import without_directory
 from drivers.packing.cache import Pack
 from drivers.report.formats import NOTHING, column, duration, number
@@ -17,7 +18,6 @@ from drivers.report.page import Column, Page
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.wording import count, size
 
-TITLES = {"wols": ("Weighted least squares", "Least squares")}
 SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent"}
 # More passes than these are told phase by phase.
 PASSES_SHOWN = 12
@@ -27,8 +27,8 @@ COLUMNS_SHOWN = 12
 
 def title(model: dict[str, Any]) -> str:
     """What the model is of."""
-    weighted, plain = TITLES.get(model["kind"], (model["kind"], model["kind"]))
-    return f"{weighted if model.get('weight') else plain}: {model['target']} on {_names(model['design']['features'])}"
+    name = describe(model) if model["kind"] == "wols" else model["kind"]
+    return f"{name}: {model['target']} on {_names(model['design']['features'])}"
 
 
 def add_summary(page: Page, model: dict[str, Any], pack: Pack | None, directory: RunDirectory, passes: list[dict]) -> None:
@@ -36,7 +36,11 @@ def add_summary(page: Page, model: dict[str, Any], pack: Pack | None, directory:
     training = model["training"]
     weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
     finished = time.strftime("%d %B %Y, %H:%M", time.localtime(os.path.getmtime(directory.file(MODEL)))).lstrip("0")
-    text = f"{model['target']} was explained by {_names(model['design']['features'])}{weight}. "
+    selection = model.get("selection")
+    chosen = f", chosen out of {len(selection['candidates'])}" if selection else ""
+    text = f"{model['target']} was explained by {_names(model['design']['features'])}{chosen}{weight}. "
+    if model["kind"] == "wols":
+        text += f"The method: {_uncapitalised(describe(model))}. "
     if pack is None:
         text += f"The statistics of {count(training['n_rows'], 'row')} were read from a file, and no row of the data."
     else:
@@ -141,6 +145,10 @@ def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> Non
         page.command(shlex.join([*program, *without_directory(options["argv"])]))
     page.paragraph("To go on with this run, or to make its report anew from the passes already made:")
     page.command(shlex.join([*program, "--resume", directory.path]))
+
+
+def _uncapitalised(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _names(names: list[str]) -> str:

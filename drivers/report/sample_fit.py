@@ -15,6 +15,7 @@ import numpy as np
 
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
+from drivers.report.penalised_fit import fit_penalised
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Sample:
     """The sampled rows that count, complete and of positive weight: X (n, p), y (n,), w (n,).
 
     n_drawn of the n_table rows were drawn. They stand in the order of their keys, so the first k are a sample as well.
+    held_out: the share of the table's rows that the fit did not see, and the sample did.
     """
 
     X: np.ndarray
@@ -29,16 +31,26 @@ class Sample:
     w: np.ndarray
     n_drawn: int
     n_table: int
+    held_out: float = 0.0
 
     @property
     def is_everything(self) -> bool:
-        """Whether all rows of the table were drawn."""
-        return self.n_drawn == self.n_table
+        """Whether these are the very rows of the fit."""
+        return self.n_drawn == self.n_table and not self.held_out
 
     @property
     def share(self) -> float:
         """Of the table's rows."""
         return self.n_drawn / self.n_table
+
+    @property
+    def independence(self) -> float:
+        """The variance of (sample - fit) over that of the sample's fit, both means of rows of one kind.
+
+        m of N rows in the sample, (1 - h) N in the fit and (1 - h) m in both: (1/m - 1/N (1 - 2h) / (1 - h)) / (1/m). The
+        more of the rows they share, the less they can differ.
+        """
+        return 1 - self.share * (1 - 2 * self.held_out) / (1 - self.held_out)
 
     @property
     def effective_size(self) -> float:
@@ -54,7 +66,7 @@ class Sample:
 
 @dataclass
 class SampleFit:
-    """Intercept and slopes (p + 1,), and their covariance, NaN where the sample's matrix is singular."""
+    """Intercept and slopes (p + 1,), and their covariance: NaN if the sample's matrix is singular or the fit penalised."""
 
     coefficients: np.ndarray
     covariance: np.ndarray
@@ -67,17 +79,25 @@ def take_sample(pack: Pack | None, model: dict[str, Any]) -> Sample:
     rows = sample_rows(pack, model)
     assert rows.y is not None
     counts = rows.w > 0
-    return Sample(rows.X[counts], rows.y[counts], rows.w[counts], rows.counts.read, pack.manifest.n_rows)
+    holdout = model.get("validation", {}).get("holdout", {}).get("n_rows", 0)
+    held_out = holdout / (holdout + model["training"]["n_rows"]) if holdout else 0.0
+    return Sample(rows.X[counts], rows.y[counts], rows.w[counts], rows.counts.read, pack.manifest.n_rows, held_out)
 
 
-def fit_sample(sample: Sample) -> SampleFit | None:
-    """scikit-learn's weighted LinearRegression on the sample; None without rows or features."""
+def fit_sample(sample: Sample, model: dict[str, Any] | None = None) -> SampleFit | None:
+    """scikit-learn's fit of the sample with the penalty of the model, if it has one; None without rows or features."""
     if not sample.X.size:
         return None
     from sklearn.linear_model import LinearRegression
 
     # Only ratios of weights matter, and scikit-learn takes their roots and sums as they come.
     weights = sample.w / sample.w.max()
+    penalty = (model or {}).get("penalty")
+    if model is not None and penalty:
+        # The square errors of the sample are a part of the table's, and the ridge's share of alpha is as large.
+        part = weights.sum() / model["training"]["weight_sum"]
+        coefficients = fit_penalised(sample.X, sample.y, weights, penalty, part)
+        return SampleFit(coefficients, np.full((len(coefficients),) * 2, np.nan))
     estimator = LinearRegression().fit(sample.X, sample.y, sample_weight=weights)
     coefficients = np.array([estimator.intercept_, *estimator.coef_])
     residuals = sample.y - estimator.predict(sample.X)
