@@ -723,3 +723,10 @@ def test_intervals_cover_new_observations_as_often_as_they_say():
         found = table.estimates[0] + table.estimates[1] * new
         covered.append(np.abs(2 * new + new_noise - found) <= stats.t.ppf(0.95, 18) * error)
     assert abs(np.mean(covered) - 0.9) < 4 * math.sqrt(0.09 / 4000) * 1.5
+
+
+def test_a_coefficient_that_was_left_at_zero_has_no_standard_error():
+    estimates, covariance = np.array([1.0, 0.0, 2.0]), np.diag([0.04, 0.0, 0.25])
+    table = CoefficientTable.of("classical", estimates, covariance, covariance, 10.0, 0.95, label="given the others")
+    close(table.standard_errors[[0, 2]], [0.2, 0.5])
+    assert np.isnan([table.standard_errors[1], table.p_values[1], *table.intervals[1]]).all()

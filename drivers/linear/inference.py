@@ -82,6 +82,8 @@ class CoefficientTable:
     ) -> CoefficientTable:
         """The table of a covariance; df infinite for the normal law; f: the F statistic and its degrees of freedom."""
         errors = np.sqrt(np.diag(covariance))
+        if label:  # a coefficient that was left at zero has no error that means anything
+            errors = np.where((errors == 0) & (estimates == 0), math.nan, errors)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistics = estimates / errors
         if math.isinf(df):
