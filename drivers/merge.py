@@ -11,12 +11,12 @@ A minus before the name of a file takes its rows away.
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import sys
 from collections.abc import Sequence
 
 from drivers.app import OK, run_program
-from drivers.linear.statistics_file import LinearStatistics, add, subtract
+from drivers.linear.statistics_file import LinearStatistics, add, check_place, subtract
 from drivers.options import Parser
 from drivers.terminal.tables import print_statistics
 from jobs.errors import ScanError
@@ -28,7 +28,7 @@ def make_parser() -> Parser:
     parser = Parser(
         description=__doc__.splitlines()[0] if __doc__ else None, allow_abbrev=False,
         usage="%(prog)s FILE [FILE ...] [-FILE ...] -o FILE",
-        epilog="A minus before the name of a file takes its rows away.",
+        epilog="A minus before the name of a file takes its rows away; of a file called o, q or h write -./o.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", help="statistics files, whose rows are added up")
     parser.add_argument(MINUS, action="append", default=[], help=argparse.SUPPRESS)
@@ -40,22 +40,28 @@ def make_parser() -> Parser:
 
 
 def with_minuses(argv: Sequence[str]) -> list[str]:
-    """The words with -FILE spelled as an option, where FILE is there and -FILE is no option of its own."""
+    """The words with -FILE spelled as an option, unless it is an option of its own.
+
+    Whether FILE is there or not: of one that is not, argparse would take the first letter for an option.
+    """
+    end = list(argv).index("--") if "--" in argv else len(argv)
     found: list[str] = []
-    for i, word in enumerate(argv):
-        taken = word.startswith("-") and not word.startswith("--") and os.path.exists(word[1:])
+    for i, word in enumerate(argv[:end]):
         is_value = i > 0 and argv[i - 1] in ("-o", "--out")
-        found.append(f"{MINUS}={word[1:]}" if taken and not is_value and word not in ("-o", "-q", "-h") else word)
-    return found
+        is_file = re.match("-[^-]", word) and word not in ("-o", "-q", "-h")
+        found.append(f"{MINUS}={word[1:]}" if is_file and not is_value else word)
+    return [*found, *argv[end:]]
 
 
 def run(options: argparse.Namespace) -> int:
+    check_place(options.out)
     result, remarks = LinearStatistics.read(options.files[0]), []
     steps = [(path, add, "add") for path in options.files[1:]]
     steps += [(path, subtract, "subtract") for path in options.minus]
     for path, operation, word in steps:
+        file = LinearStatistics.read(path)
         try:
-            result, said = operation(result, LinearStatistics.read(path))
+            result, said = operation(result, file)
         except ScanError as error:
             raise ScanError(f"cannot {word} {path}: {error}") from None
         remarks += [remark for remark in said if remark not in remarks]

@@ -14,6 +14,7 @@ from drivers.packing.cache import Pack
 from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number, to_arrow
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.packing.pack import PackContents
+from drivers.wording import count
 from jobs.design import Design, missing_cells
 from jobs.errors import ScanError, quoted
 
@@ -73,9 +74,12 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     _check_weights(design, pack)
     _check_written_numbers(options, design, pack)
     remarks += _code_texts(design, pack)
+    _check_names(design)
     if not pack.is_partial:
-        _check_enough_rows(design, pack)
-        _check_constant(design, pack)
+        if not _may_have_few_rows(options):
+            _check_enough_rows(design, pack)
+        # Of several tables that will be added up, a column may have one value in each.
+        _check_constant(design, pack, may_be_features=bool(getattr(options, "save_statistics", None)))
     return design, remarks
 
 
@@ -151,6 +155,14 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
         if pack.manifest.kind(name) == TEXT and name not in design.categories:
             design.levels[name] = id_hashes(pack.texts[name])
     return remarks
+
+
+def _check_names(design: Design) -> None:
+    """:raises ScanError: a 0-1 column of a text that has the name of another feature"""
+    names = design.feature_names
+    if len(set(names)) < len(names):
+        twice = max(set(names), key=names.count)
+        raise ScanError(f"{twice!r} would be the name of two features, one of them a text's; leave one out with --exclude")
 
 
 def _check_empty(design: Design, pack: Pack) -> None:
@@ -255,6 +267,40 @@ def check_counts(design: Design, pack: Pack) -> None:
         )
 
 
+def check_clusters(design: Design, pack: Pack) -> None:
+    """:raises ScanError: rows that are all in one cluster"""
+    name = design.cluster
+    if value := _only_identity(pack, name):
+        raise ScanError(
+            f"all rows are in one cluster, {name!r} is {value}, and nothing tells how clusters vary; name another column "
+            "with --cluster"
+        )
+
+
+def check_folds(n_folds: int, design: Design, pack: Pack) -> None:
+    """:raises ScanError: folds that cannot all have a row"""
+    if n_folds == 1:
+        return
+    name = design.fold
+    if value := _only_identity(pack, name):
+        raise ScanError(f"all rows would share a fold, {name!r} is {value}; name another column with --fold-by")
+    if n_folds > pack.manifest.n_rows:
+        raise ScanError(
+            f"{count(pack.manifest.n_rows, 'row')} cannot be dealt to {n_folds} folds; ask for fewer with --folds"
+        )
+
+
+def _only_identity(pack: Pack, name: str | None) -> str | None:
+    """Likewise of a column that only tells rows apart, whose whole numbers may differ beyond the 53 bits of a minimum."""
+    return None if name is None or pack.manifest.kind(name) == INTEGER else _only_value(pack, name)
+
+
+def _may_have_few_rows(options: argparse.Namespace) -> bool:
+    """Whether what is fitted has a solution with fewer rows than coefficients."""
+    penalised = getattr(options, "penalty", "none") != "none" or getattr(options, "positive", False)
+    return penalised or getattr(options, "select", None) is not None
+
+
 def _check_enough_rows(design: Design, pack: Pack) -> None:
     n_rows, n_coefficients = pack.manifest.n_rows, len(design.feature_names) + 1
     if design.target is not None and n_rows < n_coefficients:
@@ -265,12 +311,12 @@ def _check_enough_rows(design: Design, pack: Pack) -> None:
         )
 
 
-def _check_constant(design: Design, pack: Pack) -> None:
-    """:raises ScanError: a feature or target that has one value in every row"""
+def _check_constant(design: Design, pack: Pack, may_be_features: bool = False) -> None:
+    """:raises ScanError: a feature or target that has one value in every row; of features only if they may not"""
     constant = _constant(design, pack)
     if design.target in constant:
         raise ScanError(f"the target {design.target!r} is {constant[design.target]}: there is nothing to explain")
-    if constant:
+    if constant and not may_be_features:
         told = [f"{name!r} is {value}" for name, value in constant.items()]
         raise ScanError(
             f"{', '.join(told[:_SHOWN])}, which cannot be told from the intercept; leave {_them(told)} out with "
@@ -280,14 +326,21 @@ def _check_constant(design: Design, pack: Pack) -> None:
 
 def _constant(design: Design, pack: Pack) -> dict[str, str]:
     """The features, and perhaps the target, that have one value, and which."""
-    manifest, constant = pack.manifest, {}
-    for name in [*design.features, *([design.target] if design.target else [])]:
-        j = manifest.index(name)
-        rows = "wherever it has a value" if manifest.n_missing[j] else "in every row"
-        if manifest.kind(name) == TEXT:
-            if manifest.n_texts[j] == 1:
-                constant[name] = f"{quoted(pack.texts[name][0])} {rows}"
-        elif manifest.minima[j] == manifest.maxima[j]:
-            digits = " to the 53 bits of a number" if manifest.kind(name) == INTEGER else ""
-            constant[name] = f"{manifest.minima[j]:.15g} {rows}{digits}"
-    return constant
+    names = [*design.features, *([design.target] if design.target else [])]
+    values = {name: _only_value(pack, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _only_value(pack: Pack, name: str) -> str | None:
+    """The one value of a column and where it stands, in words; None where there are several, or nobody knows."""
+    manifest = pack.manifest
+    if manifest.kind(name) == HASH:
+        return None
+    j = manifest.index(name)
+    rows = "wherever it has a value" if manifest.n_missing[j] else "in every row"
+    if manifest.kind(name) == TEXT:
+        return f"{quoted(pack.texts[name][0])} {rows}" if manifest.n_texts[j] == 1 else None
+    if manifest.minima[j] == manifest.maxima[j]:
+        digits = " to the 53 bits of a number" if manifest.kind(name) == INTEGER else ""
+        return f"{manifest.minima[j]:.15g} {rows}{digits}"
+    return None

@@ -27,6 +27,7 @@ from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
 from drivers.linear.options import Settings, add_options, settings_of
+from drivers.linear.selection import MOST_TERMS
 from drivers.linear.statistics_file import LinearStatistics, check_place
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
@@ -36,6 +37,7 @@ from drivers.run import Run, one_blas_thread
 from drivers.terminal.linear_result import print_result
 from drivers.workspace import Results, Workspace
 from jobs.design import Design
+from jobs.errors import ScanError
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
 from jobs.records import readable
@@ -105,7 +107,7 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
         design = workspace.design()
         return workspace, make_model(NAME, design, *descend(workspace.run, design, descent_of(options)))
     settings = settings_of(options)
-    if options.from_statistics:
+    if options.from_statistics is not None:
         results = Results(options, NAME)
         file = LinearStatistics.read(options.from_statistics)
         settings.weight_type = file.weight_type
@@ -124,6 +126,11 @@ def check_settings(settings: Settings, design: Design, pack: Pack) -> None:
     """:raises ScanError: what the columns cannot be asked for, told before a pass is spent"""
     if settings.weight_type == "frequency":
         check_counts(design, pack)
+    if settings.select == "best" and len(design.features) > MOST_TERMS:
+        raise ScanError(
+            f"--select best looks through up to {MOST_TERMS} features, and there are {len(design.features)}; name fewer "
+            "with --features, or take --select forward"
+        )
     if not pack.is_partial:
         check_folds(settings.folds.n_folds, design, pack)
         check_clusters(design, pack)
@@ -143,18 +150,19 @@ def check_options(options: argparse.Namespace) -> None:
     parser = make_parser()
     strange = DESCENT_OPTIONS if options.solver == "exact" else EXACT_OPTIONS
     if given := option_given(parser, options, strange):
-        raise UsageError(f"{given} belongs to --solver {'gd' if options.solver == 'exact' else 'exact'}")
-    if options.from_statistics:
+        other = "gd" if options.solver == "exact" else "exact"
+        raise UsageError(f"{given} belongs to --solver {other}; leave it out, or take that solver")
+    if options.from_statistics is not None:
         if options.inputs:
             raise UsageError("--from-statistics takes the place of the data; leave one of them out")
         given = option_given(parser, options, ROW_OPTIONS)
         if given is None and options.covariance not in (None, "classical"):
             given = f"--covariance {options.covariance}"
         if given:
-            raise UsageError(f"{given} is of the rows, and --from-statistics has none; leave one of them out")
+            raise UsageError(f"--from-statistics has no rows for {given}; leave one of them out")
     elif options.target is None:
         raise UsageError("name the column to explain with --target")
-    if options.save_statistics:
+    if options.save_statistics is not None:
         check_place(options.save_statistics)
 
 
@@ -183,7 +191,7 @@ def fit(inputs: Sequence[str] | str = (), **arguments: Any) -> tuple[dict[str, A
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.inputs and not options.from_statistics:
+    if not options.inputs and options.from_statistics is None:
         options.inputs = [demonstration_data(options.cache_dir, "regression", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
     check_options(options)

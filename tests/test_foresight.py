@@ -38,6 +38,17 @@ def plan(capsys, main, *arguments):
         ("wols", ["--target", "y", "--weight", "w", "--diagnostics"], [2, 2]),
         ("wols", ["--target", "y", "--weight", "w", "--no-diagnostics"], [1, 1]),
         ("wols", ["--target", "y", "--solver", "gd", "--tol", "1e-300", "--max-iter", "3"], [1, 3]),
+        ("wols", ["--target", "y", "--folds", "5", "--holdout", "0.2"], [1, 1]),
+        ("wols", ["--target", "y", "--penalty", "lasso", "--fold-by", "x2"], [1, 1]),
+        ("wols", ["--target", "y", "--penalty", "ridge", "--alphas", "1", "--weight", "w", "--no-diagnostics"], [1, 1]),
+        ("wols", ["--target", "y", "--select", "best", "--criterion", "cv", "--covariance", "classical"], [1, 1]),
+        ("wols", ["--target", "y", "--positive", "--save-statistics", "y.stats"], [1, 1]),
+        ("wols", ["--target", "y", "--weight", "w", "--holdout", "0.2"], [1, 2]),
+        ("wols", ["--target", "y", "--covariance", "HC3"], [2, 2]),
+        ("wols", ["--target", "y", "--features", "x1", "--cluster", "x2", "--covariance", "classical"], [2, 2]),
+        ("wols", ["--target", "y", "--penalty", "elastic-net", "--cluster", "x2", "--folds", "3"], [2, 2]),
+        ("wols", ["--target", "y", "--refine"], [2, 6]),
+        ("wols", ["--target", "y", "--features", "x1,x2", "--refine", "--diagnostics", "--select", "best"], [3, 7]),
         ("sample", ["--rows", "10", "-o", "s.csv"], [1, 1]),
     ],
 )
@@ -50,10 +61,27 @@ def test_the_plan_counts_the_passes_of_the_ledger(table, capsys, runner, driver,
     assert passes[0] <= len(ledger) <= passes[1]
     if "gd" in options:
         assert len(ledger) == passes[1]
+    if "--refine" in options:
+        assert len(ledger) == passes[0]
     assert told["rows"] == 3000 and told["exact"] and not told["is_packed"]
     assert [entry["bytes"] for entry in ledger] == [told["bytes_a_pass"]] * len(ledger)
     again = plan(capsys, DRIVERS[driver], *arguments)
     assert again["is_packed"] and again["disk"]["pack"] == 0
+
+
+def test_counts_of_rows_are_never_uneven_and_are_looked_at_beforehand(tmp_path, capsys):
+    rows = np.column_stack([np.arange(100) % 7, np.arange(100), np.append(np.ones(99), 1e6)])
+    options = ["t.csv", "--target", "y", "--weight", "n", "--weight-type", "frequency"]
+    write_csv(tmp_path / "t.csv", rows, ["y", "x", "n"])
+    assert plan(capsys, run_wols.main, *options)["passes"] == [1, 1]
+    assert run_wols.main([*options, "--run-dir", "r", "--no-report", "--quiet"]) == 0
+    assert len(read_passes("r")) == 1
+    rows[40, 2] = 1.5
+    write_csv(tmp_path / "t.csv", rows, ["y", "x", "n"])
+    capsys.readouterr()
+    for what in ("--plan", "--dry-run"):
+        assert run_wols.main([*options, what]) == 1
+        assert "t.csv, line 42, column 'n': the weight 1.5 is no count of rows" in capsys.readouterr().err
 
 
 def test_the_plan_of_a_check_and_of_predictions(table, capsys, tmp_path):

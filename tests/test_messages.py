@@ -23,12 +23,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drivers import run_wols
+from drivers import merge, run_wols
 from drivers.packing import cache as cache_module
 from drivers.packing import chunks as chunks_module
 from tests.conftest import ROOT, Driver
@@ -47,7 +48,7 @@ Surroundings = Callable[[pytest.MonkeyPatch], contextlib.AbstractContextManager]
 
 @dataclass
 class Case:
-    """A mistake: the files there are, the arguments, and what else is as it should not be.
+    """A mistake: the files there are, the arguments of a program, and what else is as it should not be.
 
     has_begun: the runner has been asked, so that the directory of the run stays, with its log
     """
@@ -56,6 +57,7 @@ class Case:
     arguments: str = USUAL
     surroundings: Surroundings = lambda monkeypatch: contextlib.nullcontext()
     has_begun: bool = False
+    program: ModuleType = run_wols
 
 
 def table(text: str | bytes, arguments: str = USUAL, **options) -> Case:
@@ -63,7 +65,7 @@ def table(text: str | bytes, arguments: str = USUAL, **options) -> Case:
 
 
 def with_options(options: str, **others) -> Case:
-    return Case(arguments=f"{USUAL} {options}", **others)
+    return Case(**{"arguments": f"{USUAL} {options}", **others})
 
 
 def file_of(name: str, data: bytes) -> Case:
@@ -222,6 +224,45 @@ def closed(path: str, mode: int = 0) -> Surroundings:
     return surroundings
 
 
+def saved(**tables: tuple[str, str]) -> Surroundings:
+    """A statistics file NAME.stats for each NAME.csv with these rows, saved with these options."""
+
+    def surroundings(monkeypatch):
+        for name, (rows, options) in tables.items():
+            with open(f"{name}.csv", "w") as f:
+                f.write(rows)
+            words = f"{name}.csv --target y --save-statistics {name}.stats --no-report {options}"
+            assert outcome(shlex.split(words))[0] == 0
+        shutil.rmtree("runs")
+        return contextlib.nullcontext()
+
+    return surroundings
+
+
+def cut_short(path: str, before: Surroundings) -> Surroundings:
+    """A file of which the last half is missing."""
+
+    def surroundings(monkeypatch):
+        before(monkeypatch)
+        os.truncate(path, os.path.getsize(path) // 2)
+        return contextlib.nullcontext()
+
+    return surroundings
+
+
+def merging(arguments: str, **tables: tuple[str, str]) -> Case:
+    return Case({}, arguments, saved(**tables), program=merge)
+
+
+def two_files(options: str, others: str, other_options: str, files: str = "a.stats b.stats") -> Case:
+    return merging(f"{files} -o c.stats", a=(GROUPED, options), b=(others, other_options))
+
+
+def from_statistics(options: str, *saved_with: str, rows: str | None = None) -> Case:
+    with_these = " ".join(saved_with) or "--features x,g --weight w"
+    return Case({}, f"--from-statistics a.stats --no-report {options}", saved(a=(rows or GROUPED, with_these)))
+
+
 # -- the mistakes --------------------------------------------------------------------------------------------------------
 
 DATES = "y,x,d\n" + "".join(f"{i % 7},{i},2024-02-0{1 + i % 7}\n" for i in range(120_000)) + "1,2,2024-02-30\n"
@@ -231,6 +272,13 @@ PRICES = "price,x,w\n1,2,1\n2,4,1\n3,4,1\n"
 RESUME = {"r/options.json": "{}", "r/.lock": ""}
 ZEROS = "".join(MANY.splitlines(keepends=True)[:4001]) + "\x00\x00,1,1\n"
 PARQUET = parquet({"y": [1, 2, 3, 5], "x": [2, 4, 5, 7], "w": [1, 1, 2, 1]})
+GROUPED = "y,x,w,g\n" + "".join(f"{i * i % 11},{i},{1 + i % 3},{'ab'[i % 2]}\n" for i in range(20))
+OTHERS = "y,x,w,g\n" + "".join(f"{i * i % 7},{5 * i},{1 + i % 2},{'ab'[i % 2]}\n" for i in range(15))
+NUMBERED = OTHERS.replace("a\n", "4\n").replace("b\n", "5\n")
+SOME = "".join(GROUPED.splitlines(keepends=True)[:9])
+WIDE = ",".join(["y", *(f"x{j}" for j in range(31))]) + "\n" + "".join(
+    ",".join(str((7 * i + 3) ** j % 101) for j in range(1, 33)) + "\n" for i in range(90)
+)  # fmt: skip
 BINARY = b"\x7fELF\x02\x01\x00\x00" * 20
 
 CASES = {
@@ -397,6 +445,112 @@ CASES = {
     "learning rate 0": with_options("--solver gd --learning-rate 0"),
     "learning rates that are not separated by commas": with_options("--solver gd --learning-rate '0.1;0.2'"),
     "--tol 0": with_options("--solver gd --tol 0"),
+    # folds, clusters, counts
+    "a --fold-by that is no column": with_options("--fold-by shop"),
+    "a --cluster that is no column": with_options("--cluster shop"),
+    "a missing cluster": table("y,x,g\n1,2,a\n2,4,\n3,5,c\n", "t.csv --target y --features x --cluster g"),
+    "one cluster": table("y,x,g\n1,2,a\n2,4,a\n4,5,a\n", "t.csv --target y --features x --cluster g"),
+    "one cluster among the rows that have a weight": table(
+        "y,x,w,g\n1,2,1,3\n2,4,0,4\n4,5,1,3\n5,7,1,3\n", f"{USUAL} --features x --cluster g", has_begun=True
+    ),
+    "one value in --fold-by": table("y,x,g\n1,2,7\n2,4,7\n4,5,7\n", "t.csv --target y --features x --fold-by g --folds 2"),
+    "more folds than rows": with_options("--folds 5"),
+    "a fold without rows": with_options("--folds 4", has_begun=True),
+    "a fold without rows by a column of few values": table(
+        GROUPED, f"{USUAL} --features x --folds 5 --fold-by g", has_begun=True
+    ),
+    "a holdout without rows": with_options("--holdout 0.01", has_begun=True),
+    "weights that are no counts": table(
+        "y,x,w\n1,2,1\n2,4,1.5\n3,5,2\n", f"{USUAL} --weight-type frequency"
+    ),
+    "two features of one name": table(
+        "y,g,g=b\n1,a,3\n2,b,4\n4,a,6\n5,b,1\n2,a,2\n", "t.csv --target y --features g,g=b"
+    ),
+    "--select best of features that depend on each other": table(
+        "y,a,b,c\n1,2,3,5\n2,1,5,6\n4,1,1,2\n7,2,2,4\n3,5,1,6\n", "t.csv --target y --select best", has_begun=True
+    ),
+    "--select best of very many features": table(WIDE, "t.csv --target y --select best"),
+    "--select backward from more features than rows": table(
+        "y,a,b,c\n1,2,3,4\n2,1,5,6\n4,1,1,2\n", "t.csv --target y --select backward", has_begun=True
+    ),
+    # options that do not go together
+    "--alphas without a penalty": with_options("--alphas 1"),
+    "--l1-ratio of another penalty": with_options("--penalty lasso --l1-ratio 0.9"),
+    "--standardize without a penalty": with_options("--standardize"),
+    "--choose without a penalty": with_options("--choose 1se"),
+    "--choose and one penalty": with_options("--penalty ridge --alphas 1 --choose 1se"),
+    "an unknown penalty": with_options("--penalty ridgee"),
+    "alphas of words": with_options("--penalty ridge --alphas 1,x"),
+    "a negative alpha": with_options("--penalty ridge --alphas=-1"),
+    "alphas that end with a comma": with_options("--penalty ridge --alphas 1,"),
+    "an l1 ratio above 1": with_options("--penalty elastic-net --l1-ratio 2"),
+    "one fold": with_options("--folds 1"),
+    "no fold": with_options("--folds 0"),
+    "folds that are no number": with_options("--folds five"),
+    "all rows held out": with_options("--holdout 1"),
+    "--select and a penalty": with_options("--select best --penalty lasso"),
+    "--select and --positive": with_options("--select best --positive"),
+    "an unknown way to select": with_options("--select greedy"),
+    "--criterion without --select": with_options("--criterion aic"),
+    "--criterion cv with two folds": with_options("--select best --criterion cv --folds 2"),
+    "--refine and a penalty": with_options("--refine --penalty ridge"),
+    "--refine and --positive": with_options("--refine --positive"),
+    "--covariance cluster without --cluster": with_options("--covariance cluster"),
+    "an unknown covariance": with_options("--covariance HC4"),
+    "--no-diagnostics and a covariance of the second pass": with_options("--no-diagnostics --covariance HC3"),
+    "--no-diagnostics and --cluster": with_options("--no-diagnostics --cluster x"),
+    "--weight-type frequency without --weight": Case(arguments="t.csv --target y --weight-type frequency"),
+    "an option of gradient descent without --solver gd": with_options("--learning-rate 0.1"),
+    "an option of the exact solver with --solver gd": with_options("--solver gd --penalty ridge"),
+    "--folds with --solver gd": with_options("--solver gd --folds 5"),
+    # statistics files
+    "--from-statistics and a table": with_options("--from-statistics a.stats", files={"t.csv": GOOD}),
+    "--from-statistics and a fold of its own": from_statistics("--folds 5"),
+    "--from-statistics and another weight": from_statistics("--weight w"),
+    "--from-statistics and the second pass": from_statistics("--diagnostics"),
+    "--from-statistics and its standard errors": from_statistics("--covariance HC3"),
+    "--from-statistics and --solver gd": from_statistics("--solver gd"),
+    "--save-statistics in no folder": with_options("--save-statistics nowhere/t.stats"),
+    "--save-statistics in the place of a folder": with_options("--save-statistics d", files={"t.csv": GOOD, "d/": ""}),
+    "--from-statistics without a name": Case({}, "--from-statistics ''"),
+    "--save-statistics without a name": with_options("--save-statistics ''"),
+    "no such statistics file": Case({}, "--from-statistics gone.stats"),
+    "a table where a statistics file should be": Case(arguments="--from-statistics t.csv"),
+    "a statistics file of which the end is missing": Case(
+        {}, "--from-statistics a.stats", cut_short("a.stats", saved(a=(GROUPED, "--features x")))
+    ),
+    "a target that the file does not have": from_statistics("--target z"),
+    "a feature that the file does not have": from_statistics("--features x,z"),
+    "a name in --exclude that the file does not have": from_statistics("--exclude z"),
+    "a name in --exclude that is no feature": from_statistics("--features x --exclude g"),
+    "the target of the file among the features": from_statistics("--features x,y"),
+    "a feature of the file named twice": from_statistics("--features x,x"),
+    "a target of text that was a feature": from_statistics("--target g"),
+    "a feature of text that was the target": from_statistics(
+        "--target x", "--features x", rows=GROUPED.replace("y,x,w,g", "w,x,z,y")
+    ),
+    "a choice of penalties without folds": from_statistics("--penalty lasso"),
+    "a choice by cv without folds": from_statistics("--select best --criterion cv"),
+    "a choice by cv of two folds": from_statistics("--select best --criterion cv", "--features x --folds 2"),
+    "no file to merge": Case({}, "-o c.stats", program=merge),
+    "no place for what is merged": merging("a.stats", a=(GROUPED, "")),
+    "a file to merge that is not there": merging("a.stats gone.stats -o c.stats", a=(GROUPED, "")),
+    "a file to subtract that is not there": merging("a.stats -old.stats -o c.stats", a=(GROUPED, "")),
+    "a table to merge": merging("a.stats a.csv -o c.stats", a=(GROUPED, "")),
+    "a folder for what is merged that is not there": merging("a.stats -o nowhere/c.stats", a=(GROUPED, "")),
+    "a file that is merged with itself": merging("a.stats a.stats -o c.stats", a=(GROUPED, "")),
+    "two files of one table": merging("a.stats b.stats -o c.stats", a=(GROUPED, ""), b=(GROUPED, "")),
+    "a file that is subtracted twice": merging("a.stats -b.stats -b.stats -o c.stats", a=(GROUPED, ""), b=(SOME, "")),
+    "files of other columns": two_files("--features x", OTHERS, "--features x,w"),
+    "files of other weights": two_files("--features x --weight w", OTHERS, "--features x"),
+    "files of which one has a text": two_files("--features g", NUMBERED, "--features g"),
+    "files of other texts of the target": merging(
+        "a.stats b.stats -o c.stats", a=("y,x\nu,1\nv,2\nu,4\n", ""), b=("y,x\nu,1\nz,3\nu,4\n", "")
+    ),
+    "more rows to subtract than there are": two_files("--features x", OTHERS, "--features x", "b.stats -a.stats"),
+    "rows to subtract that are not there": two_files("--features x", OTHERS, "--features x", "a.stats -b.stats"),
+    "an option of merge.py that is none": merging("a.stats -o c.stats --weight w", a=(GROUPED, "")),
+    # the rest of the options
     "an unknown solver": with_options("--solver sgd"),
     "a start of too many numbers": with_options("--solver gd --start 1,2,3"),
     "a start of words": with_options("--solver gd --start a,b"),
@@ -461,12 +615,12 @@ def rows() -> list[Row]:
     return [Row(row["wrong"], row["message"], int(row["status"])) for row in found if row]
 
 
-def outcome(arguments: list[str]) -> tuple[int, str, str]:
-    """Status, standard output and standard error of the program, run in this process."""
+def outcome(arguments: list[str], program: ModuleType = run_wols) -> tuple[int, str, str]:
+    """Status, standard output and standard error of a program, run in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = run_wols.main(arguments)
+            status = program.main(arguments)
         except SystemExit as end:
             status = end.code
     return status, out.getvalue(), err.getvalue()
@@ -489,13 +643,13 @@ def everything() -> set[str]:
     return {str(path) for path in Path().rglob("*") if path.parts[0] != "cache"}
 
 
-def check(row: Row, status: int, out: str, err: str) -> None:
+def check(row: Row, status: int, out: str, err: str, program: str = "run_wols.py") -> None:
     """One message, that of the page, and nothing else."""
     assert status == row.status, err
     assert out == ""
     assert "Traceback" not in err
     assert err.count("error:") == 1, err
-    first, *others = err[err.index("run_wols.py: error: ") + len("run_wols.py: error: ") :].splitlines()
+    first, *others = err[err.index(f"{program}: error: ") + len(f"{program}: error: ") :].splitlines()
     assert row.fits(first), first
     assert all(line.startswith("  ") for line in others), err
     if "expected" in first and "cell" in first or ("column '" in first and " is not " in first and "--" not in first):
@@ -517,15 +671,17 @@ def test_the_page_and_the_cases_are_the_same():
 @pytest.mark.parametrize("row", [row for row in rows() if row.wrong in CASES], ids=lambda row: row.wrong)
 def test_a_mistake_gives_the_message_of_the_page_and_leaves_nothing(row, monkeypatch):
     case = CASES[row.wrong]
+    name = f"{case.program.__name__.rpartition('.')[2]}.py"
+    monkeypatch.setattr(sys, "argv", [f"drivers/{name}"])
     put(case.files)
     with case.surroundings(monkeypatch):
         here = os.getcwd()
         before = everything()
-        status, out, err = outcome(shlex.split(case.arguments))
+        status, out, err = outcome(shlex.split(case.arguments), case.program)
         os.chdir(here)
         left = everything() - before
         partial = [str(path) for path in Path().rglob("*.partial")]
-    check(row, status, out, err)
+    check(row, status, out, err, name)
     assert not partial
     if case.has_begun:
         assert any(path.endswith("run.log") for path in left)

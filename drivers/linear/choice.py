@@ -11,6 +11,7 @@ import numpy as np
 from drivers.linear.cross_validation import (
     CrossValidation,
     Score,
+    complements,
     cross_validate,
     square_errors,
     total_square_sum,
@@ -19,6 +20,7 @@ from drivers.linear.gathered import Gathered
 from drivers.linear.options import Settings
 from drivers.linear.penalties import Penalty, auto_alphas, coefficient_path, leverage_root, penalised_covariance_root
 from drivers.linear.selection import select, selection_error
+from drivers.wording import listed
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSSolution, WOLSStatistics, solve
 
@@ -171,9 +173,19 @@ def choose_features(gathered: Gathered, settings: Settings) -> Choice:
     features, terms = _terms(gathered)
     folds = gathered.training if gathered.folds.n_folds > 1 else None
     assert settings.select is not None
-    if settings.criterion == "cv" and folds is None:
-        raise ScanError("--criterion cv needs statistics that are kept by fold; save them with --folds")
-    found = select(gathered.whole, gathered.query, settings.select, settings.criterion, terms, folds)
+    if settings.criterion == "cv" and (folds is None or len(folds) < 3):
+        raise ScanError(
+            "--criterion cv needs statistics that are kept in 3 folds or more: the choice is judged by a fold that it has "
+            "not seen; save them with --folds"
+        )
+    whole = gathered.whole
+    if settings.select == "best":
+        _check_independent(gathered, whole)
+        for k, training in enumerate(complements(folds) if folds else []):
+            _check_independent(gathered, training, f" among the rows outside of fold {k + 1}")
+    if settings.weight_type == "frequency":
+        whole, folds = _as_rows(whole), None if folds is None else [_as_rows(fold) for fold in folds]
+    found = select(whole, gathered.query, settings.select, settings.criterion, terms, folds)
     kept = [features[term] for term in found.terms]
     narrowed = gathered.narrowed(kept)
     choice = Choice(narrowed, narrowed.whole, solve(narrowed.whole, narrowed.query), label=SELECTED)
@@ -198,6 +210,21 @@ def choose_features(gathered: Gathered, settings: Settings) -> Choice:
     if not kept:
         choice.remarks.append("no feature is worth its place by the criterion: what is left is the mean")
     return choice
+
+
+def _check_independent(gathered: Gathered, statistics: WOLSStatistics, where: str = "") -> None:
+    names = gathered.design.feature_names
+    dependent = [names[j] for j in solve(statistics, gathered.query).dependent]
+    if dependent:
+        raise ScanError(
+            "--select best needs features that do not depend on each other, and these depend on the ones before them"
+            f"{where}: {listed(dependent)}; leave them out with --exclude, or take --select forward"
+        )
+
+
+def _as_rows(statistics: WOLSStatistics) -> WOLSStatistics:
+    """The same with each row written out as often as its weight says, for the criteria that count rows."""
+    return replace(statistics, n_rows=round(statistics.weight_sum), weight_log_sum=0.0)
 
 
 def _terms(gathered: Gathered) -> tuple[list[str], list[list[int]]]:
@@ -225,7 +252,7 @@ def _validation_of(gathered: Gathered, mse: np.ndarray) -> dict[str, Any]:
     r_squared = np.where(totals > 0, 1 - mse * weights / np.where(totals > 0, totals, 1.0), math.nan)
     return {
         "n_folds": len(folds),
-        "fold_by": gathered.design.fold,
+        "fold_by": gathered.fold_by,
         "seed": gathered.folds.seed,
         "n_rows": [fold.n_rows for fold in folds],
         "weights": weights,

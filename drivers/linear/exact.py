@@ -54,10 +54,17 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
     """
     whole = gathered.whole
     _check_rows(gathered, whole, settings)
-    choice = _choose(gathered, whole, settings)
+    _check_parts(gathered)
+    choice = _choose(gathered, settings)
     gathered, whole, solution = choice.gathered, choice.whole, choice.solution
     if settings.refine and run is not None:
         solution = refine(run, gathered.design_of_training(), whole, gathered.query, solution)
+        # As a checkpoint has them, for products round by where numbers lie: a run that is resumed has the same bits.
+        solution = dataclasses.replace(
+            solution,
+            coefficients=np.ascontiguousarray(solution.coefficients),
+            covariance_root=np.ascontiguousarray(solution.covariance_root),
+        )
     measures = measures_of_fit(whole, solution, settings.weight_type, choice.df, gathered.query.center)
     tables = [classical_table(whole, solution, measures, settings.level, choice.label)]
     uneven = measures["effective_sample_size"] < UNEVEN * measures["n_observations"]
@@ -95,7 +102,7 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
     return {**model, **{name: value for name, value in chosen.items() if value}}
 
 
-def _choose(gathered: Gathered, whole: WOLSStatistics, settings: Settings) -> Choice:
+def _choose(gathered: Gathered, settings: Settings) -> Choice:
     if settings.select:
         return choose_features(gathered, settings)
     if settings.is_penalised:
@@ -114,6 +121,21 @@ def _check_rows(gathered: Gathered, whole: WOLSStatistics, settings: Settings) -
         )
 
 
+def _check_parts(gathered: Gathered) -> None:
+    """:raises ScanError: a fold or a holdout that there is nothing to judge by"""
+    n_folds, n_rows = gathered.folds.n_folds, [part.n_rows for part in gathered.training]
+    if n_folds > 1 and not all(n_rows):
+        remedy = "ask for fewer folds"
+        if gathered.fold_by is not None:
+            remedy += f", or deal the rows by a column of more values than {gathered.fold_by!r}"
+        raise ScanError(f"fold {n_rows.index(0) + 1} of {n_folds} has no row of positive weight to judge by; {remedy}")
+    if gathered.holdout is not None and gathered.holdout.n_rows == 0:
+        raise ScanError(
+            f"--holdout {gathered.folds.holdout:g} has held out no row of positive weight to judge by; hold out a larger "
+            "share, or other rows with --seed"
+        )
+
+
 def _look_back(
     gathered: Gathered,
     whole: WOLSStatistics,
@@ -121,14 +143,15 @@ def _look_back(
     settings: Settings,
     measures: dict[str, Any],
     run: Run,
-) -> tuple[dict[str, Any], list[CoefficientTable]]:
-    """The second pass: the diagnostics, and the tables of standard errors that do not trust the weights."""
+) -> tuple[dict[str, Any] | None, list[CoefficientTable]]:
+    """The second pass: diagnostics where they were asked for, and tables of errors that do not trust the weights."""
+    tests = bool(settings.diagnostics)  # where nobody has asked, the standard errors are what the weights ask for
     query = residuals_query(
-        gathered.query, whole, choice.solution, settings.weight_type, root_of_inverse=choice.root_of_inverse
+        gathered.query, whole, choice.solution, settings.weight_type, tests=tests, root_of_inverse=choice.root_of_inverse
     )
     residuals = run.scan("residuals", MRWOLSResiduals, query, gathered.design_of_training())
-    found = diagnostics(residuals, query, measures)
-    for row in [*found["influential"], *found["leverage_one"]]:
+    found = diagnostics(residuals, query, measures) if tests else None
+    for row in [*found["influential"], *found["leverage_one"]] if found else []:
         row["place"] = name_of_row(run.pack, row["block"], row["position"])
     estimates = estimates_of(choice.solution)
     return found, sandwich_tables(estimates, query, residuals, measures, settings.level, label=choice.label)
@@ -196,7 +219,8 @@ def _warn(
         text += "; do not believe the classical standard errors"
         by_type = {table.covariance_type: table for table in tables}
         if "equal-variance" in by_type:
-            ratio = by_type["equal-variance"].standard_errors / by_type["classical"].standard_errors
+            with np.errstate(invalid="ignore"):  # of a coefficient that is zero neither table has an error
+                ratio = by_type["equal-variance"].standard_errors / by_type["classical"].standard_errors
             text += f" ({np.nanmax(ratio):.0f} times too small if all rows are equally noisy)"
         warnings.append(text)
 

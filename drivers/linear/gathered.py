@@ -29,6 +29,7 @@ class Gathered:
     query: WOLSQuery
     folds: Folds
     parts: list[WOLSStatistics]
+    fold_by: str | None = None  # the column by whose values rows were dealt to the parts, None where by their place
 
     @property
     def training(self) -> list[WOLSStatistics]:
@@ -56,7 +57,7 @@ class Gathered:
         places = {name: j for j, name in enumerate(self.design.feature_names)}
         columns = [places[name] for name in design.feature_names]
         narrowed = [subset(part, self.query, columns) for part in self.parts]
-        return Gathered(design, narrowed[0][1], self.folds, [part for part, _ in narrowed])
+        return Gathered(design, narrowed[0][1], self.folds, [part for part, _ in narrowed], self.fold_by)
 
 
 def gather(run: Run, design: Design, folds: Folds) -> Gathered:
@@ -66,7 +67,7 @@ def gather(run: Run, design: Design, folds: Folds) -> Gathered:
     if folds.n_parts == 1:
         return Gathered(design, query, folds, [run.scan("exact", MRWOLS, query, design)])
     statistics = run.scan("exact", MRWOLSFolds, WOLSFoldsQuery(query, folds), design)
-    return Gathered(design, query, folds, statistics.parts())
+    return Gathered(design, query, folds, statistics.parts(), design.fold or design.id)
 
 
 def from_file(
@@ -83,16 +84,30 @@ def from_file(
             shown = ", ".join(map(quoted, known[:8])) + (", ..." if len(known) > 8 else "")
             raise ScanError(f"the statistics file has no column {name!r}; it has {shown}")
     if target in file.categories and target != file.target:
-        raise ScanError(f"the column {target!r} is text, and can be a feature of this file but not the target")
-    if features is not None and target in features:
-        raise ScanError(f"the target {target!r} is among the features; leave it out of --features")
+        raise ScanError(
+            f"the column {target!r} is text, and can be a feature of this file but not the target; name another --target"
+        )
+    if features is not None:
+        _check_features(features, exclude, target)
     kept = [name for name in features or known if name != target and name not in exclude]
     if file.target in kept and file.target in file.categories:
-        raise ScanError(f"the column {file.target!r} is text that was the target, and can be no feature; leave it out")
+        raise ScanError(
+            f"the column {file.target!r} is text that was the target, and can be no feature; leave it out with --exclude"
+        )
     categories = {name: texts for name, texts in file.categories.items() if name in [*kept, target]}
     design = Design(kept, target, file.weight, categories=categories)
     places = {name: j for j, name in enumerate(file.columns)}
     columns = [places[name] for name in design.feature_names]
     query = WOLSQuery(np.asarray(file.center[:-1]), float(file.center[-1]))
     chosen = [subset(part, query, columns, places[target]) for part in file.statistics.parts()]
-    return Gathered(design, chosen[0][1], file.folds, [part for part, _ in chosen])
+    return Gathered(design, chosen[0][1], file.folds, [part for part, _ in chosen], file.fold_by)
+
+
+def _check_features(features: list[str], exclude: list[str], target: str) -> None:
+    if target in features:
+        raise ScanError(f"the target {target!r} is among the features; leave it out of --features")
+    if twice := sorted({name for name in features if features.count(name) > 1}):
+        raise ScanError(f"the feature {twice[0]!r} is named twice in --features")
+    for name in exclude:
+        if name not in features:
+            raise ScanError(f"--exclude {name}: there is no such name among --features")

@@ -110,22 +110,33 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if options.alphas is not None and not penalised:
         raise UsageError("--alphas needs a --penalty: ridge, lasso or elastic-net")
     if options.l1_ratio != [0.5] and options.penalty != "elastic-net":
-        raise UsageError("--l1-ratio is of --penalty elastic-net")
+        raise UsageError("--l1-ratio is of --penalty elastic-net; leave it out, or take that penalty")
     if options.standardize and not penalised:
         raise UsageError("--standardize needs a --penalty; without one it would change nothing")
-    if options.folds == 1:
-        raise UsageError("--folds 1 leaves nothing to train on; give 2 or more")
+    if options.choose != "min" and not penalised:
+        raise UsageError(
+            f"--choose {options.choose} chooses among penalties; give a --penalty: ridge, lasso or elastic-net"
+        )
+    if options.folds is not None and options.folds < 2:
+        raise UsageError(f"--folds {options.folds} leaves nothing to train on or to judge by; give 2 or more")
     if options.select and (penalised or options.positive):
-        raise UsageError("--select and a penalty are two ways to choose; give one")
+        raise UsageError(f"--select and {'--penalty' if penalised else '--positive'} do not go together; give one of them")
+    if options.criterion != "bic" and not options.select:
+        raise UsageError(f"--criterion {options.criterion} is of a choice of features; name the way of it with --select")
+    if options.criterion == "cv" and options.folds == 2:
+        raise UsageError("--criterion cv needs --folds 3 or more: the choice is judged by a fold that it has not seen")
     if options.refine and (penalised or options.positive):
-        raise UsageError("--refine corrects least squares; it has no place with a penalty")
+        raise UsageError(
+            f"--refine corrects the digits of least squares; leave it out, or {'--penalty' if penalised else '--positive'}"
+        )
     if options.covariance == "cluster" and options.cluster is None:
         raise UsageError("--covariance cluster needs the column of the clusters: --cluster NAME")
     if options.weight_type == "frequency" and options.weight is None and options.from_statistics is None:
         raise UsageError("--weight-type frequency needs the column of the counts: --weight NAME")
     second = options.covariance not in (None, "classical") or options.cluster is not None
     if options.diagnostics is False and second:
-        raise UsageError("--no-diagnostics leaves no pass for these standard errors")
+        asked = f"--covariance {options.covariance}" if options.cluster is None else "--cluster"
+        raise UsageError(f"{asked} takes the pass that --no-diagnostics leaves out; leave one of them out")
     settings = Settings(
         folds=Folds(options.folds or 1, options.holdout or 0.0, options.seed),
         penalty=Penalty(options.penalty, standardize=options.standardize, positive=options.positive),
@@ -142,6 +153,10 @@ def settings_of(options: argparse.Namespace) -> Settings:
         level=options.confidence,
         save=options.save_statistics,
     )
+    if settings.choice != "min" and not settings.chooses_penalty:
+        raise UsageError(
+            f"--choose {options.choose} needs several penalties to choose among; give several --alphas, or none"
+        )
     needs_folds = settings.chooses_penalty or (settings.select and settings.criterion == "cv")
     if not options.folds and (needs_folds or options.fold_by):
         settings.folds.n_folds = DEFAULT_FOLDS

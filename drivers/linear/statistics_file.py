@@ -33,6 +33,8 @@ from jobs.records import Record, array_field
 
 # With fewer digits than these left, the user is told.
 PROMISED_DIGITS = 9
+# Of the weight of the rows with a text, less than this is left of none.
+NO_ROWS = 1e-12
 
 
 @dataclass
@@ -115,11 +117,26 @@ class LinearStatistics(Record):
             with open(path, "rb") as f:
                 return cls.from_line(f.read())
         except OSError as error:
-            raise ScanError(f"the statistics file {path} cannot be read: {error.strerror}") from None
-        except (BadRecord, UnicodeDecodeError) as error:
-            raise ScanError(
-                f"{path} is not a statistics file (--save-statistics of run_wols.py makes one): {error}"
-            ) from None
+            raise ScanError(f"the statistics file {path or repr(path)} cannot be read: {error.strerror}") from None
+        except BadRecord as error:
+            why, _, _ = str(error).partition(": '")  # without what stands in the file
+            if why.startswith("this is not"):
+                raise ScanError(f"{path} is not a statistics file; --save-statistics of run_wols.py makes one") from None
+            raise ScanError(f"{path} is not a statistics file that can be used: {why}; copy or save it again") from None
+
+
+def check_place(path: str) -> None:
+    """:raises ScanError: a path that no file can be written to, told before a pass is spent"""
+    folder = os.path.dirname(path) or "."
+    why = None
+    if not path or os.path.isdir(path):
+        why = "it is a directory" if path else "its name is empty"
+    elif not os.path.isdir(folder):
+        why = f"there is no directory {folder}"
+    elif not os.access(folder, os.W_OK):
+        why = f"the directory {folder} may not be written to"
+    if why:
+        raise ScanError(f"the statistics file {path or repr(path)} cannot be written: {why}")
 
 
 def add(a: LinearStatistics, b: LinearStatistics) -> tuple[LinearStatistics, list[str]]:
@@ -142,8 +159,12 @@ def subtract(a: LinearStatistics, b: LinearStatistics) -> tuple[LinearStatistics
 
     :raises ScanError: columns that do not match; rows in b that cannot all be in a
     """
+    gone = {source.fingerprint for source in a.sources if source.sign < 0}
+    if gone & {source.fingerprint for source in b.sources if source.sign > 0}:
+        raise ScanError("its rows have been taken away already")
     a, b, remarks = _aligned(a, b, -1)
-    outcomes = [_without(left, right) for left, right in zip(a.statistics.parts(), b.statistics.parts())]
+    texts = _columns_of_texts(a)
+    outcomes = [_without(left, right, texts) for left, right in zip(a.statistics.parts(), b.statistics.parts())]
     digits = min([a.digits, b.digits, *(lost for _, lost in outcomes)])
     if digits < PROMISED_DIGITS:
         remarks.append(
@@ -151,7 +172,8 @@ def subtract(a: LinearStatistics, b: LinearStatistics) -> tuple[LinearStatistics
             "was in some direction; gather the statistics of the remaining rows anew if that is too few"
         )
     negative = [Source(source.fingerprint, source.n_rows, -source.sign) for source in b.sources]
-    return _with_parts(a, [part for part, _ in outcomes], [*a.sources, *negative], digits), remarks
+    rest = _with_parts(a, [part for part, _ in outcomes], [*a.sources, *negative], digits)
+    return _without_lost_texts(rest, a.total), remarks
 
 
 def _with_parts(
@@ -175,26 +197,32 @@ def _merge(a: WOLSStatistics, b: WOLSStatistics) -> WOLSStatistics:
     return merged
 
 
-def _without(a: WOLSStatistics, b: WOLSStatistics) -> tuple[WOLSStatistics, float]:
-    """The rows of a that are not in b, and how many digits are left."""
+def _without(a: WOLSStatistics, b: WOLSStatistics, texts: list[list[int]]) -> tuple[WOLSStatistics, float]:
+    """The rows of a that are not in b, and how many digits are left.
+
+    :param texts: for each feature of text, its columns of R
+    """
     if b.n_rows == 0 and b.n_zero_weight == 0:
         return a, 16.0
     if b.n_rows > a.n_rows or b.n_zero_weight > a.n_zero_weight or b.weight_sum > a.weight_sum * (1 + 1e-9):
         raise ScanError(f"{b.n_rows:,} rows cannot be taken from {a.n_rows:,} that do not hold them")
-    scale = np.linalg.norm(a.r, axis=0)
+    # Without the columns of which nothing is left, as of a text that b alone has: their rest would be rounding error.
+    kept, others = _columns_left(a.r, b.r, texts)
+    whole, taken = a.r[:, kept], b.r[:, kept]
+    scale = np.linalg.norm(whole, axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     # A direction that does not vary in a cannot vary in its rows.
-    left, spread, right = np.linalg.svd(a.r / scale)
+    left, spread, right = np.linalg.svd(whole / scale)
     seen = spread > 16 * EPS * len(scale) * spread[0]
     root = (spread[seen, None] * right[seen]) * scale
-    v = (b.r / scale) @ (right[seen].T / spread[seen])
+    v = (taken / scale) @ (right[seen].T / spread[seen])
     _, shares, basis = np.linalg.svd(v, full_matrices=False)
     if shares.max(initial=0.0) > 1 + 1e-6:
         raise ScanError("the rows to take away are not among those of the other file: they vary more than all of it does")
     if b.n_rows == a.n_rows:
         shares = np.ones_like(shares)
     rest = np.maximum((1 - shares) * (1 + shares), 0.0)
-    r = np.sqrt(rest)[:, None] * (basis @ root)
+    r = (np.sqrt(rest)[:, None] * (basis @ root)) @ others
     smallest = float(rest.min(initial=1.0))
     condition = float(spread[0] / spread[seen][-1])
     digits = -math.log10(min(1.0, EPS * condition * len(scale) / smallest)) if smallest > 0 else 0.0
@@ -207,10 +235,65 @@ def _without(a: WOLSStatistics, b: WOLSStatistics) -> tuple[WOLSStatistics, floa
             weight_log_sum=a.weight_log_sum - b.weight_log_sum,
             # The heaviest row may be among those taken away.
             weight_max=a.weight_max if b.weight_max < a.weight_max else math.nan,
-            r=r_factor(np.vstack([r, np.zeros((len(scale), len(scale)))])),
+            r=r_factor(np.vstack([r, np.zeros_like(a.r)])),
         ),
         digits,
     )
+
+
+# -- texts that are gone --------------------------------------------------------------------------------------------------
+
+
+def _columns_of_texts(file: LinearStatistics) -> list[list[int]]:
+    """The columns of R of each feature of text: one for each of its texts but the first."""
+    found, j = [], 1
+    for name in file.features:
+        width = len(file.categories[name]) - 1 if name in file.categories else 1
+        if name in file.categories:
+            found.append([*range(j, j + width)])
+        j += width
+    return found
+
+
+def _weights_of_texts(r: np.ndarray, columns: list[int]) -> np.ndarray:
+    """The weight of the rows with each text, the first one first: their columns are about zero, not about a mean."""
+    first = r[:, 0] - r[:, columns].sum(axis=1)
+    return np.append(first @ first, np.sum(r[:, columns] ** 2, axis=0))
+
+
+def _columns_left(a: np.ndarray, b: np.ndarray, texts: list[list[int]]) -> tuple[list[int], np.ndarray]:
+    """The columns of R that say all of the rows that are left, and the matrix that makes all columns of them."""
+    size = len(a)
+    makes = np.eye(size)
+    gone: list[int] = []
+    for columns in texts:
+        before = _weights_of_texts(a, columns)
+        without = before - _weights_of_texts(b, columns) <= NO_ROWS * before + (16 * EPS) ** 2 * before.sum()
+        there = [j for j, is_gone in zip(columns, without[1:]) if not is_gone]
+        lost = [j for j, is_gone in zip(columns, without[1:]) if is_gone]
+        makes[lost, lost] = 0.0
+        if without[0] and there:  # each row that is left has one of the others
+            lost.append(there[-1])
+            makes[there[-1], there[-1]] = 0.0
+            makes[0, there[-1]] = 1.0
+            makes[there[:-1], there[-1]] = -1.0
+        gone += lost
+    kept = [j for j in range(size) if j not in set(gone)]
+    return kept, makes[kept]
+
+
+def _without_lost_texts(file: LinearStatistics, before: WOLSStatistics) -> LinearStatistics:
+    """The file without the texts that no row is left with."""
+    if file.n_rows == 0:
+        return file
+    categories = dict(file.categories)
+    named = [name for name in file.features if name in categories]
+    for name, columns in zip(named, _columns_of_texts(file)):
+        weights = _weights_of_texts(file.total.r, columns)
+        left = weights > NO_ROWS * _weights_of_texts(before.r, columns)
+        categories[name] = [text for text, is_left in zip(categories[name], left) if is_left]
+    center = dict(zip(file.columns, file.center.tolist()))
+    return _moved(file, file.features, file.target, categories, center)
 
 
 # -- common columns and a common centre -----------------------------------------------------------------------------------
@@ -240,13 +323,19 @@ def _check_same_columns(a: LinearStatistics, b: LinearStatistics) -> None:
         raise ScanError(f"the files do not have the same columns: {shown} only in one; save both with the same --features")
     for name in sorted({*a.categories, *b.categories}):
         if (name in a.categories) != (name in b.categories):
-            raise ScanError(f"the column {name!r} is text in one file and numbers in the other")
+            raise ScanError(
+                f"the column {name!r} is text in one file and numbers in the other; --text {name} makes it text"
+            )
     for target in {a.target, b.target} & {*a.categories}:
         if a.categories[target] != b.categories[target] or a.target != b.target:
-            raise ScanError(f"the target {target!r} is text, and the files have not the same texts of it")
+            raise ScanError(
+                f"the target {target!r} is text, and the files have not the same texts of it; save both with it as a number"
+            )
     if a.weight != b.weight or a.weight_type != b.weight_type:
         named = [f"{file.weight!r} ({file.weight_type})" if file.weight else "none" for file in (a, b)]
-        raise ScanError(f"the files do not have the same weights: {named[0]} and {named[1]}")
+        raise ScanError(
+            f"the files do not have the same weights: {named[0]} and {named[1]}; save both with the same --weight"
+        )
 
 
 def _unfolded(file: LinearStatistics) -> LinearStatistics:
@@ -320,4 +409,4 @@ def _refactored(matrix: np.ndarray) -> np.ndarray:
     k = matrix.shape[1]
     if len(matrix) < k:
         matrix = np.vstack([matrix, np.zeros((k - len(matrix), k))])
-    return matrix if not np.tril(matrix, -1).any() else r_factor(matrix)
+    return matrix[:k] if not np.tril(matrix, -1).any() else r_factor(matrix)

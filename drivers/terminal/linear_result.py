@@ -136,11 +136,14 @@ def _selection(selection: dict[str, Any]) -> Table:
     table = plain_table(f"{selection['method']} selection", "features", "RSS", "AIC", "BIC")
     criterion = selection["criterion"]
     rows = selection["table"]
-    for row in rows[:ROWS_SHOWN]:
+    first = max(0, min(selection["chosen"] - ROWS_SHOWN // 2, len(rows) - ROWS_SHOWN))
+    for row in rows[first : first + ROWS_SHOWN]:
         what = {"add": "+ ", "drop": "- "}.get(row["action"], "") + (row["term"] or row["action"])
         mark = "* " if row["step"] == selection["chosen"] else "  "
         table.add_row(f"{mark}{what}", number(len(row["terms"])), *(number(row[key], 7) for key in ("rss", "aic", "bic")))
     table.caption = f"* chosen by {criterion.upper()}"
+    if len(rows) > ROWS_SHOWN:
+        table.caption += f"; {len(rows) - ROWS_SHOWN:,} more steps in the report and the model file"
     return table
 
 
