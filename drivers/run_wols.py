@@ -27,8 +27,8 @@ from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
 from drivers.linear.options import Settings, add_options, settings_of
-from drivers.linear.selection import MOST_TERMS
 from drivers.linear.statistics_file import LinearStatistics, check_place
+from drivers.linear.subsets import MOST_TERMS
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
 from drivers.packing.cache import Pack

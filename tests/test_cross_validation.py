@@ -11,8 +11,9 @@ from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.model_selection import PredefinedSplit
 
 import drivers.linear.cross_validation as module
-from drivers.linear.cross_validation import Score, complements, cross_validate, evaluate
+from drivers.linear.cross_validation import complements, cross_validate
 from drivers.linear.penalties import Path, Penalty, auto_alphas, coefficient_path, kkt_residual
+from drivers.linear.scores import Score, evaluate
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, solve
 from tests.registry import gather, make_rows

@@ -13,8 +13,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import PredefinedSplit
 
 from drivers.linear.inference import measures_of_fit
-from drivers.linear.selection import CRITERIA, METHODS, select, selection_error
-from drivers.linear.subsets import subset
+from drivers.linear.selection import select, selection_error
+from drivers.linear.subsets import CRITERIA, METHODS, subset
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, solve
 from tests.registry import gather, make_rows

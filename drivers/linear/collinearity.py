@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from jobs.kernels.wols import EPS, WOLSQuery, WOLSStatistics
 
@@ -78,7 +77,7 @@ def variance_inflation(statistics: WOLSStatistics, query: WOLSQuery | None = Non
     _, s, vt = np.linalg.svd(unit)
     known = s > np.linalg.norm(vt * scales.tolerances[used], axis=1)
     if known.all():
-        inverse = solve_triangular(unit, np.eye(len(used)))
+        inverse = np.linalg.solve(unit, np.eye(len(used)))
         factors[used] = np.sum(inverse**2, axis=1)
     else:
         involved = np.linalg.norm(vt[~known], axis=0) > math.sqrt(EPS)

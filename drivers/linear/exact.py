@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from drivers.linear.choice import Choice, choose_features, choose_penalty, plain
+from drivers.linear.choice import Choice, plain
 from drivers.linear.collinearity import correlation, variance_inflation
-from drivers.linear.cross_validation import evaluate
 from drivers.linear.diagnostics import diagnostics, remarks
 from drivers.linear.gathered import Gathered
 from drivers.linear.inference import (
@@ -28,6 +27,7 @@ from drivers.linear.inference import (
 )
 from drivers.linear.options import Settings
 from drivers.linear.refinement import refine
+from drivers.linear.scores import evaluate
 from drivers.linear.training import training_of, training_of_statistics
 from drivers.model import make_model
 from drivers.packing.locate import name_of_row
@@ -103,11 +103,16 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
 
 
 def _choose(gathered: Gathered, settings: Settings) -> Choice:
+    # Imported where they are wanted: scipy.linalg takes a tenth of a second, which a plain fit does not wait for.
     if settings.select:
+        from drivers.linear.selected import choose_features
+
         return choose_features(gathered, settings)
-    if settings.is_penalised:
-        return choose_penalty(gathered, settings)
-    return plain(gathered)
+    if not settings.is_penalised and gathered.folds.n_folds == 1:
+        return plain(gathered)
+    from drivers.linear.penalised import choose_penalty, plain_on_folds
+
+    return choose_penalty(gathered, settings) if settings.is_penalised else plain_on_folds(gathered)
 
 
 def _check_rows(gathered: Gathered, whole: WOLSStatistics, settings: Settings) -> None:

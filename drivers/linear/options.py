@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from drivers.app import UsageError
 from drivers.linear.inference import COVARIANCES
-from drivers.linear.penalties import KINDS, Penalty
-from drivers.linear.selection import CRITERIA, METHODS
+from drivers.linear.penalty import KINDS, Penalty
+from drivers.linear.subsets import CRITERIA, METHODS
 from drivers.options import list_of, natural, not_negative, share, unit
 from jobs.kernels.folds import Folds
 

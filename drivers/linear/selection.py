@@ -34,14 +34,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from drivers.linear.collinearity import column_scales, r_of
-from drivers.linear.cross_validation import Score, complements, square_errors
-from drivers.linear.subsets import subset
+from drivers.linear.cross_validation import complements
+from drivers.linear.scores import Score, square_errors
+from drivers.linear.subsets import CRITERIA, METHODS, MOST_TERMS, subset
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, solve
-
-METHODS = ("forward", "backward", "stepwise", "best")
-CRITERIA = ("aic", "bic", "cv")
-MOST_TERMS = 30  # of an exact search: the time doubles with each, at worst
 
 
 @dataclass

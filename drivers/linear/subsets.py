@@ -13,6 +13,11 @@ import numpy as np
 
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics, r_factor
 
+# What drivers/linear/selection.py can do.
+METHODS = ("forward", "backward", "stepwise", "best")
+CRITERIA = ("aic", "bic", "cv")
+MOST_TERMS = 30  # of an exact search: the time doubles with each, at worst
+
 
 def subset(
     statistics: WOLSStatistics, query: WOLSQuery, columns: Sequence[int], target: int | None = None
