@@ -333,7 +333,7 @@ def gathered(statistics_class: Any, query: Any, parts: list[Rows]) -> Any:
 def estimates(table: Table, solution: WOLSSolution) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients and standard errors of a solution, the intercept first."""
     statistics, _, _ = one_pass(table)
-    made = classical_table(solution, measures_of_fit(statistics, solution), 0.95)
+    made = classical_table(statistics, solution, measures_of_fit(statistics, solution), 0.95)
     return made.estimates, made.standard_errors
 
 

@@ -730,3 +730,17 @@ def test_a_coefficient_that_was_left_at_zero_has_no_standard_error():
     table = CoefficientTable.of("classical", estimates, covariance, covariance, 10.0, 0.95, label="given the others")
     close(table.standard_errors[[0, 2]], [0.2, 0.5])
     assert np.isnan([table.standard_errors[1], table.p_values[1], *table.intervals[1]]).all()
+
+
+def test_without_tests_there_are_the_errors_that_need_no_leverage():
+    X, y, w = uneven_data(0)
+    fitted = Fitted.of(X, y, w)
+    query = WOLSResidualsQuery(**{**vars(fitted.query), "tests": False})
+    light = gather(WOLSResidualsStatistics, query, make_rows(X, y, w))
+    tables = sandwich_tables(estimates_of(fitted.solution), query, light, fitted.measures, LEVEL)
+    assert [table.covariance_type for table in tables] == ["HC0", "HC1", "equal-variance"]
+    for table in tables:
+        close(table.standard_errors, fitted.table(table.covariance_type).standard_errors)
+    assert light.n_observations == fitted.residuals.n_observations
+    assert not light.variance_gram.size and not len(light.influence) and not len(light.piece_ends)
+    assert light.merge(light).n_rows == 2 * light.n_rows

@@ -201,11 +201,13 @@ def sandwich_tables(
     """The tables of the second pass.
 
     :param estimates: intercept and slopes, shape (p + 1,)
-    :param kinds: in this order; None for every one there is: cluster where the pass had clusters
+    :param kinds: in this order; None for every one there is: HC2 and HC3 where the pass was asked for tests, cluster where
+        it had clusters
     :raises ScanError: cluster-robust errors of a single cluster
     """
     if kinds is None:
-        kinds = (*HETEROSCEDASTIC, "equal-variance", *(("cluster",) if len(residuals.cluster_keys) else ()))
+        first = HETEROSCEDASTIC if query.tests else HETEROSCEDASTIC[:2]
+        kinds = (*first, "equal-variance", *(("cluster",) if len(residuals.cluster_keys) else ()))
     root = query.root.copy()
     root[0] -= query.center @ query.root[1:]
     df_residuals = measures["df_residuals"]

@@ -59,7 +59,8 @@ class WOLSResidualsQuery(Record):
     root: G, shape (p + 1, r), intercept first
     sigma: the unit of the residuals sqrt(d) e, any positive number of their size
     n_influential: how many rows of largest influence to keep
-    tests: whether to gather what tests of the residuals and influence take, or the standard errors alone
+    tests: whether to gather what takes the leverage of each row or is about the residuals themselves; without, there is
+        what HC0, HC1, the equal-variance and the cluster sandwich are made of
     white: whether to gather White's products
     durbin_watson: whether to follow the residuals in the order of the data, for which each `add` must take contiguous rows
     """
@@ -149,21 +150,36 @@ class WOLSResidualsStatistics(Statistics):
         times = w if query.weight_type == "frequency" else np.ones(n)
         self.n_observations += float(times.sum())
 
-        def places(chosen: np.ndarray) -> np.ndarray:
-            positions = rows.positions[present[chosen]]
-            return np.column_stack([np.full_like(positions, rows.part), np.full_like(positions, rows.number), positions])
-
-        self._add_leverage(e, v, h, times, places, query.n_influential if query.tests else 0)
-        self.residual_range = np.array([min(self.residual_range[0], v.min()), max(self.residual_range[1], v.max())])
-        if query.tests and query.durbin_watson:
-            steps = np.diff(v)
-            self.successive_square_sum += float(np.dot(steps, steps))
-            ends = np.concatenate([self.piece_ends, [[v[0], v[-1]]]])
-            self.piece_places, self.piece_ends = _in_order(np.concatenate([self.piece_places, places(np.arange(1))]), ends)
+        if query.tests:
+            self._add_rows(rows, present, e, v, h, times, query)
         if keys is not None:
             keys, sums = sums_by_key(keys[present], scores)
             merged = np.concatenate([self.cluster_keys, keys]), np.concatenate([self.cluster_scores, sums])
             self.cluster_keys, self.cluster_scores = sums_by_key(*merged)
+
+    def _add_rows(
+        self,
+        rows: Any,
+        present: np.ndarray,
+        e: np.ndarray,
+        v: np.ndarray,
+        h: np.ndarray,
+        times: np.ndarray,
+        query: WOLSResidualsQuery,
+    ) -> None:
+        """Adds what is known of single rows: their leverage and influence, and how they follow each other."""
+
+        def places(chosen: np.ndarray) -> np.ndarray:
+            positions = rows.positions[present[chosen]]
+            return np.column_stack([np.full_like(positions, rows.part), np.full_like(positions, rows.number), positions])
+
+        self._add_leverage(e, v, h, times, places)
+        self.residual_range = np.array([min(self.residual_range[0], v.min()), max(self.residual_range[1], v.max())])
+        if query.durbin_watson:
+            steps = np.diff(v)
+            self.successive_square_sum += float(np.dot(steps, steps))
+            ends = np.concatenate([self.piece_ends, [[v[0], v[-1]]]])
+            self.piece_places, self.piece_ends = _in_order(np.concatenate([self.piece_places, places(np.arange(1))]), ends)
 
     def _add_slice(
         self, features: np.ndarray, y: np.ndarray, w: np.ndarray, query: WOLSResidualsQuery, scored: bool
@@ -178,22 +194,22 @@ class WOLSResidualsStatistics(Statistics):
         q = query.root.T @ z
         root_w = np.sqrt(w)
         v = e / query.sigma if frequency else root_w * (e / query.sigma)
+        scaled = q * (root_w * v)  # of either weight type: sqrt(a d) = sqrt(w)
+        self.hc0_gram += _gram(scaled)
+        self.square_gram += _gram(q * (root_w if frequency else w))
+        times_e2 = w * e**2 if frequency else e**2
+        self.residual_square_sum += float(np.sum(times_e2 / query.sigma**2))
+        score = (scaled * root_w if frequency else scaled).T if scored else np.empty((0, len(q)))
+        if not query.tests:
+            return e, v, np.zeros(len(y)), score
         h = np.einsum("ij,ij->j", q, q)
         if not frequency:
             h *= w
         left = 1 - h
         with np.errstate(divide="ignore"):
             inverse = np.where(left > LEVERAGE_ONE, 1 / left, 0.0)
-        scaled = q * (root_w * v)  # of either weight type: sqrt(a d) = sqrt(w)
-        self.hc0_gram += _gram(scaled)
         self.hc2_gram += _gram(scaled * np.sqrt(inverse))
         self.hc3_gram += _gram(scaled * inverse)
-        self.square_gram += _gram(q * (root_w if frequency else w))
-        times_e2 = w * e**2 if frequency else e**2
-        self.residual_square_sum += float(np.sum(times_e2 / query.sigma**2))
-        score = (scaled * root_w if frequency else scaled).T if scored else np.empty((0, len(q)))
-        if not query.tests:
-            return e, v, h, score
         columns = np.empty((Q + len(q), len(y)))
         columns[ONE], columns[V], columns[V2] = 1, v, v**2 - 1
         columns[FITTED] = fitted / query.sigma
@@ -212,7 +228,6 @@ class WOLSResidualsStatistics(Statistics):
         h: np.ndarray,
         times: np.ndarray,
         places: Callable[[np.ndarray], np.ndarray],
-        n_influential: int,
     ) -> None:
         self.leverage_sum += float(np.dot(times, h))
         self.leverage_max = max(self.leverage_max, float(h.max()))
@@ -225,8 +240,6 @@ class WOLSResidualsStatistics(Statistics):
             left[one] = math.inf
         deleted = v / left
         self.press += float(np.dot(times, np.square(deleted)))
-        if not n_influential:
-            return
         distance = np.square(deleted) * h
         distance[one] = -1.0
         enters = _may_enter(distance, self.influence[:, COOK], self.n_influential)
