@@ -34,6 +34,7 @@ from drivers.packing.locate import name_of_row
 from drivers.run import Run
 from drivers.wording import count, listed
 from jobs.errors import ScanError
+from jobs.kernels.exact_products import exact_sum
 from jobs.kernels.wols import WOLSStatistics
 from jobs.kernels.wols_residuals import residuals_query
 from jobs.mr_wols_residuals import MRWOLSResiduals
@@ -93,7 +94,9 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
     _warn_of_inflation(warnings, gathered, solution.dependent, inference["variance_inflation"])
     validation = dict(choice.validation)
     if gathered.holdout is not None:
-        centred = solution.intercept - gathered.query.target_center + float(gathered.query.center @ solution.coefficients)
+        query = gathered.query
+        # Large terms cancel where the data lie far from zero.
+        centred = exact_sum([solution.intercept, -query.target_center], query.center, solution.coefficients)
         validation["holdout"] = evaluate(gathered.holdout, gathered.query, solution.coefficients, centred)
     parameters = {"coefficients": solution.coefficients, "intercept": solution.intercept}
     training = training_of(run, whole, "exact", True) if run is not None else training_of_statistics(whole)
