@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 import traceback
@@ -74,6 +75,9 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         return ERROR
     finally:
         interruption.end()
+        if argv is None:
+            # The process ends here: looking through all that was imported once more would take it a fifth of a second.
+            gc.freeze()
 
 
 @contextlib.contextmanager

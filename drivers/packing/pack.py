@@ -36,11 +36,11 @@ from drivers.packing.kinds import (
     kind_of,
 )
 from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest, find_column, schema_text
+from drivers.packing.sampling import Sampler
 from drivers.packing.stores.source import Source
 from jobs.blocks import Block, reference_line
-from jobs.design import Design, missing_cells
+from jobs.design import missing_cells
 from jobs.errors import ScanError, quoted
-from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.records import Record
 
 BLOCK_BYTES = 1 << 20
@@ -99,9 +99,7 @@ class BlockWriter:
         self.minima, self.maxima = np.full(n, np.inf), np.full(n, -np.inf)
         self.whole = np.array([kind == NUMBER for kind in self.kinds])  # only whole numbers so far
         self.dictionaries = {name: Dictionary() for name, kind in kinds.items() if kind == TEXT}
-        self.sample_query = SampleQuery(sample_rows, n)
-        self.sample = SampleStatistics.zero(self.sample_query)
-        self._design = Design(self.names, missing="keep")
+        self.sampler = Sampler(sample_rows, self.names)
         self._pending: list[list[np.ndarray]] = []
         self._n_pending = 0
 
@@ -159,7 +157,7 @@ class BlockWriter:
         if len(self._writing) > BLOCKS_BEHIND:
             self._writing.popleft().result()
         self.index.write(reference_line(0, self.n_blocks, block.n_rows, self.offset, len(data)) + b"\n")
-        self.sample.add(self._design.apply(block), self.sample_query)
+        self.sampler.add(block)
         self.fingerprint = zlib.crc32(data[:16], self.fingerprint)  # holds the checksum of the checksums
         self.offset += len(data)
         self.n_blocks += 1
@@ -363,7 +361,11 @@ def _finish(
         n_missing=writer.n_missing,
         n_texts=np.array([len(texts.get(name, ())) for name in writer.names], dtype=np.int64),
     )
-    records: list[tuple[str, Record]] = [(SAMPLE, writer.sample), (DICTIONARIES, Dictionaries(texts)), (MANIFEST, manifest)]
+    records: list[tuple[str, Record]] = [
+        (SAMPLE, writer.sampler.sample()),
+        (DICTIONARIES, Dictionaries(texts)),
+        (MANIFEST, manifest),
+    ]
     for name, record in records:
         with open(os.path.join(folder, name), "w", encoding="ascii") as f:
             f.write(record.to_line() + "\n")
