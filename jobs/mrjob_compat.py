@@ -37,14 +37,21 @@ def _stand_in(name, **attributes):
 
 
 def install():
-    """Puts the stand-ins in place of the modules this interpreter lacks."""
+    """Puts the stand-ins in place of the modules this interpreter lacks, and of those that would only cost time."""
     if sys.version_info >= (3, 13) and find_spec("pipes") is None:
         _stand_in("pipes", quote=shlex.quote)
     # Asked by version, not by find_spec: setuptools' own distutils would take 80 ms of every task's start.
-    if sys.version_info >= (3, 12) and "distutils" not in sys.modules:
+    if "distutils" not in sys.modules:
         package = _stand_in("distutils", __path__=[])
         package.spawn = _stand_in("distutils.spawn", find_executable=shutil.which)
         package.version = _stand_in("distutils.version", LooseVersion=LooseVersion)
+
+
+def remove():
+    """Gives the name back to an interpreter that has a distutils of its own, once mrjob has what it wants of it."""
+    if sys.version_info < (3, 12) and getattr(sys.modules.get("distutils"), "__path__", None) == []:
+        for name in ("distutils", "distutils.spawn", "distutils.version"):
+            del sys.modules[name]
 
 
 install()
@@ -53,5 +60,7 @@ from mrjob.compat import jobconf_from_env  # noqa: E402
 from mrjob.conf import load_opts_from_mrjob_confs  # noqa: E402
 from mrjob.job import MRJob  # noqa: E402
 from mrjob.protocol import BytesProtocol, BytesValueProtocol  # noqa: E402
+
+remove()
 
 __all__ = ["BytesProtocol", "BytesValueProtocol", "MRJob", "jobconf_from_env", "load_opts_from_mrjob_confs"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from jobs.kernels.contract import Statistics
 from jobs.kernels.folds import Folds
-from jobs.kernels.wols import WOLSQuery, WOLSStatistics
+from jobs.kernels.wols import WOLSQuery, WOLSStatistics, merged_r
 from jobs.records import Record, array_field
 
 
@@ -64,7 +64,10 @@ class WOLSFoldsStatistics(Statistics):
         vars(self).update(vars(self.of_parts(parts)))
 
     def merge(self, other: WOLSFoldsStatistics) -> WOLSFoldsStatistics:
-        return self.of_parts([a.merge(b) for a, b in zip(self.parts(), other.parts())])
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _NAMES if name not in ("weight_max", "r")}
+        largest = np.maximum(self.weight_max, other.weight_max)
+        r = np.stack([merged_r(a, b) for a, b in zip(self.r, other.r)])
+        return WOLSFoldsStatistics(weight_max=largest, r=r, **sums)
 
     def close(self, other: Statistics, rtol: float = 1e-12) -> bool:
         if not isinstance(other, WOLSFoldsStatistics) or self.r.shape != other.r.shape:
