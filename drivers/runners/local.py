@@ -79,6 +79,8 @@ class LocalRunner(LocalMRJobRunner):
                 self.tell(self._running[0].kind, n_tasks - len(waiting) - len(self._running), len(self._running), n_tasks)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 for task in [task for task in self._running if task.process.poll() is not None]:
+                    if task not in self._running:  # it ended along with one before it, whose failure has ended it too
+                        continue
                     self._running.remove(task)
                     if task.process.returncode != 0 and (failed is None or task.number < failed.number):
                         failed = task
