@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,8 +72,8 @@ def gather(run: Run, design: Design, folds: Folds) -> Gathered:
 
 
 def from_file(
-    file: LinearStatistics, target: str | None, features: list[str] | None, exclude: list[str] = []  # noqa: B006
-) -> Gathered:  # fmt: skip
+    file: LinearStatistics, target: str | None, features: list[str] | None, exclude: Sequence[str] = ()
+) -> Gathered:
     """What a statistics file holds, with any of its columns as target and as features.
 
     :raises ScanError: a column that the file does not have
@@ -103,7 +104,7 @@ def from_file(
     return Gathered(design, chosen[0][1], file.folds, [part for part, _ in chosen], file.fold_by)
 
 
-def _check_features(features: list[str], exclude: list[str], target: str) -> None:
+def _check_features(features: list[str], exclude: Sequence[str], target: str) -> None:
     if target in features:
         raise ScanError(f"the target {target!r} is among the features; leave it out of --features")
     if twice := sorted({name for name in features if features.count(name) > 1}):
