@@ -16,11 +16,8 @@ from jobs.design import MISSING_CODE, Design, Rows
 def feature_centers(manifest: Manifest, design: Design) -> np.ndarray:
     """Where sums about the columns of X are taken from, shape (p,): the mean of a number; the 0-1 columns of a text have
     no digits to lose."""
-    found: list[float] = []
-    for name in design.features:
-        levels = design.categories.get(name)
-        found += [manifest.mean(name)] if levels is None else [0.0] * (len(levels) - 1)
-    return np.array(found)
+    bases = [name for name, term in zip(design.features, design.terms) for _ in term]
+    return np.array([0.0 if name in design.categories else manifest.mean(name) for name in bases], dtype=float)
 
 
 def target_center(manifest: Manifest, design: Design) -> float:

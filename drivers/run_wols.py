@@ -194,8 +194,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.inputs and options.from_statistics is None:
         options.inputs = [demonstration_data(options.cache_dir, "regression", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
-    check_options(options)
     if wants_foresight(options):
+        check_options(options)
         return look_ahead(options, contents_for(options), foresee)
     workspace, model = train(options)
     workspace.finish(model, print_result)

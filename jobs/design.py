@@ -132,6 +132,17 @@ class Design(Record):
             found += [f"{name}={text}" for text in self.categories[name][1:]] if name in self.categories else [name]
         return found
 
+    @property
+    def terms(self) -> list[list[int]]:
+        """For each feature its columns of X, from 0: one for a number, one for each level but the first of a text."""
+        found: list[list[int]] = []
+        j = 0
+        for name in self.features:
+            width = len(self.categories[name]) - 1 if name in self.categories else 1
+            found.append(list(range(j, j + width)))
+            j += width
+        return found
+
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
         roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster]

@@ -226,18 +226,7 @@ def draw_rows(rng: np.random.Generator, n: int, p: int, zero_weights: bool = Tru
 
 def take(rows: Rows, indices: Any) -> Rows:
     """Some of the rows of a block, in its order, each as often as it is named."""
-    chosen = np.sort(np.asarray(indices, dtype=np.intp))
-    return Rows(
-        X=np.asfortranarray(rows.X[chosen]),
-        y=None if rows.y is None else rows.y[chosen],
-        w=rows.w[chosen],
-        part=rows.part,
-        number=rows.number,
-        positions=rows.positions[chosen],
-        ids=None if rows.ids is None else rows.ids[chosen],
-        clusters=None if rows.clusters is None else rows.clusters[chosen],
-        counts=RowCounts(read=len(chosen), used=len(chosen)),
-    )
+    return rows.at(np.sort(np.asarray(indices, dtype=np.intp)))
 
 
 def gather(statistics_class: type[Statistics], query: Record, *many: Rows) -> Any:

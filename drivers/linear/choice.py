@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from drivers.linear.gathered import Gathered
-from drivers.linear.scores import Score, total_square_sum
+from drivers.linear.scores import Score, r_squared_of_folds
 from jobs.kernels.wols import WOLSSolution, WOLSStatistics, solve
 
 
@@ -44,8 +43,7 @@ def validation_of(gathered: Gathered, mse: np.ndarray) -> dict[str, Any]:
     """How the fit does on each fold when it is trained on the others: mse (K,)."""
     folds = gathered.training
     weights = np.array([fold.weight_sum for fold in folds])
-    totals = np.array([total_square_sum(fold) for fold in folds])
-    r_squared = np.where(totals > 0, 1 - mse * weights / np.where(totals > 0, totals, 1.0), math.nan)
+    mse = mse[:, None]
     return {
         "n_folds": len(folds),
         "fold_by": gathered.fold_by,
@@ -55,9 +53,9 @@ def validation_of(gathered: Gathered, mse: np.ndarray) -> dict[str, Any]:
         **{
             name: {"mean": score.mean[0], "standard_error": score.standard_error[0], "folds": score.folds[:, 0]}
             for name, score in (
-                ("mse", Score.of(mse[:, None], weights)),
-                ("rmse", Score.of(np.sqrt(mse)[:, None], weights)),
-                ("r_squared", Score.of(r_squared[:, None], weights)),
+                ("mse", Score.of(mse, weights)),
+                ("rmse", Score.of(np.sqrt(mse), weights)),
+                ("r_squared", Score.of(r_squared_of_folds(mse, folds), weights)),
             )
         },
     }

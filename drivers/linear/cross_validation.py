@@ -19,7 +19,6 @@ they are not quite: a guide, no test.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +26,7 @@ import numpy as np
 
 from drivers.linear.penalties import Path, auto_alphas, coefficient_path
 from drivers.linear.penalty import Penalty
-from drivers.linear.scores import Score, square_errors, total_square_sum
+from drivers.linear.scores import Score, r_squared_of_folds, square_errors
 from jobs.errors import ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 
@@ -94,8 +93,6 @@ def cross_validate(
     weights = np.array([fold.weight_sum for fold in folds])
     sse = np.array([square_errors(f, path.coefficients, path.centred_intercepts) for f, path in zip(folds, paths)])
     mse = Score.of(sse / weights[:, None], weights)
-    total = np.array([total_square_sum(fold) for fold in folds])[:, None]
-    ratio = np.divide(sse, total, where=total > 0, out=np.full(sse.shape, math.nan))
     flat_alphas = np.concatenate(grids)
     flat_ratios = np.repeat([one.l1_ratio for one in candidates], [len(grid) for grid in grids])
     smallest = np.flatnonzero(mse.mean == mse.mean.min())
@@ -109,7 +106,7 @@ def cross_validate(
         n_rows=np.array([fold.n_rows for fold in folds]),
         mse=mse,
         rmse=Score.of(np.sqrt(mse.folds), weights),
-        r_squared=Score.of(1 - ratio, weights),
+        r_squared=Score.of(r_squared_of_folds(mse.folds, folds), weights),
         difference=Score.of(mse.folds - mse.folds[:, [best]], weights),
         best=best,
         one_standard_error=int(np.argmax(np.where(within, flat_alphas, -1.0))),

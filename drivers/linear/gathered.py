@@ -42,10 +42,10 @@ class Gathered:
         """The statistic of the rows that are held out."""
         return self.parts[-1] if self.folds.holdout else None
 
-    @property
+    @functools.cached_property
     def whole(self) -> WOLSStatistics:
         """The statistic of all rows that the fit is of."""
-        return functools.reduce(lambda a, b: a.merge(b), self.training)
+        return functools.reduce(WOLSStatistics.merge, self.training)
 
     def design_of_training(self) -> Design:
         """The design step of a further pass, over the rows that the fit is of."""

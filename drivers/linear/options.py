@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 from drivers.app import UsageError
 from drivers.linear.inference import COVARIANCES
-from drivers.linear.penalty import KINDS, Penalty
+from drivers.linear.penalty import KINDS, N_ALPHAS, Penalty
 from drivers.linear.subsets import CRITERIA, METHODS
 from drivers.options import list_of, natural, not_negative, share, unit
 from jobs.kernels.folds import Folds
 
-# As scikit-learn's LassoCV.
-N_ALPHAS = 100
 # Where penalties are to be chosen among and no folds are asked for.
 DEFAULT_FOLDS = 5
 WEIGHT_TYPES = ("analytic", "frequency")
@@ -23,7 +21,7 @@ WEIGHT_TYPES = ("analytic", "frequency")
 class Settings:
     """What is asked of an exact fit.
 
-    alphas: the penalties to choose among, None for `n_alphas` that suit the data; choice: "min" or "1se"
+    alphas: the penalties to choose among, None for those that suit the data; choice: "min" or "1se"
     select: how columns are chosen, None to take all
     diagnostics: the second pass, None where the weights ask for it; covariance: whose errors lead, None by the weights
     """
@@ -31,7 +29,6 @@ class Settings:
     folds: Folds
     penalty: Penalty
     alphas: list[float] | None
-    n_alphas: int
     l1_ratios: list[float]
     choice: str
     select: str | None
@@ -141,7 +138,6 @@ def settings_of(options: argparse.Namespace) -> Settings:
         folds=Folds(options.folds or 1, options.holdout or 0.0, options.seed),
         penalty=Penalty(options.penalty, standardize=options.standardize, positive=options.positive),
         alphas=options.alphas or None,
-        n_alphas=N_ALPHAS,
         l1_ratios=options.l1_ratio if options.penalty == "elastic-net" else [1.0],
         choice=options.choose,
         select=options.select,

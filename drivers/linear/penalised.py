@@ -11,7 +11,7 @@ from drivers.linear.choice import Choice, plain, validation_of
 from drivers.linear.cross_validation import CrossValidation, cross_validate
 from drivers.linear.gathered import Gathered
 from drivers.linear.options import Settings
-from drivers.linear.penalties import auto_alphas, coefficient_path, leverage_root, penalised_covariance_root
+from drivers.linear.penalties import coefficient_path, leverage_root, penalised_covariance_root
 from drivers.linear.penalty import Penalty
 from drivers.linear.scores import square_errors, total_square_sum
 from jobs.errors import ScanError
@@ -46,15 +46,15 @@ def choose_penalty(gathered: Gathered, settings: Settings) -> Choice:
     alphas = settings.alphas if penalty.kind != "none" else [0.0]
     checked = None
     if has_folds:
-        grid = alphas if alphas is not None else None
         checked = cross_validate(
-            gathered.training, query, penalty, grid, settings.l1_ratios if penalty.kind == "elastic-net" else None
+            gathered.training, query, penalty, alphas, settings.l1_ratios if penalty.kind == "elastic-net" else None
         )
         place = checked.best if settings.choice == "min" else checked.one_standard_error
         penalty, path = checked.penalty, checked.path
     else:
+        assert alphas is not None  # nothing to choose
         place = 0
-        path = coefficient_path(whole, query, penalty, alphas or auto_alphas(whole, query, penalty, settings.n_alphas))
+        path = coefficient_path(whole, query, penalty, alphas)
     alpha, coefficients = float(path.alphas[place]), path.coefficients[place]
     ordinary = solve(whole, query)
     total = total_square_sum(whole)

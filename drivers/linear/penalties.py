@@ -33,7 +33,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from drivers.linear.active_sets import minimise
-from drivers.linear.penalty import Penalty
+from drivers.linear.penalty import N_ALPHAS, Penalty
 from drivers.linear.ridge import ridge
 from drivers.linear.unit_columns import UnitColumns
 from jobs.errors import ScanError
@@ -98,7 +98,7 @@ def coefficient_path(
 
 
 def auto_alphas(
-    statistics: WOLSStatistics, query: WOLSQuery, penalty: Penalty, n: int = 100, ratio: float = 1e-3
+    statistics: WOLSStatistics, query: WOLSQuery, penalty: Penalty, n: int = N_ALPHAS, ratio: float = 1e-3
 ) -> np.ndarray:
     """n penalties, evenly spaced in the logarithm, the largest first: (n,); for "none" a single 0.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from jobs.errors import ScanError
 
 KINDS = ("none", "ridge", "lasso", "elastic-net")
+# As scikit-learn's LassoCV.
+N_ALPHAS = 100
 
 
 @dataclass(frozen=True)

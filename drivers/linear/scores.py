@@ -12,6 +12,7 @@ A measure of K folds, of sums of weights W_k, has (as glmnet's cvm and cvsd)
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,13 @@ def evaluate(
         "n_rows": statistics.n_rows,
         "weight_sum": statistics.weight_sum,
     }
+
+
+def r_squared_of_folds(mse: np.ndarray, folds: Sequence[WOLSStatistics]) -> np.ndarray:
+    """1 - SSE / TSS of each fold about its own mean, shape (K, m) as mse; not a number where its target does not vary."""
+    weights = np.array([fold.weight_sum for fold in folds])[:, None]
+    total = np.array([total_square_sum(fold) for fold in folds])[:, None]
+    return 1 - np.divide(mse * weights, total, where=total > 0, out=np.full(mse.shape, math.nan))
 
 
 def square_errors(statistics: WOLSStatistics, coefficients: np.ndarray, centred_intercepts: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def choose_features(gathered: Gathered, settings: Settings) -> Choice:
 
     :raises ScanError: more features than `best` can look through; a criterion cv without folds
     """
-    features, terms = _terms(gathered)
+    features, terms = gathered.design.features, gathered.design.terms
     folds = gathered.training if gathered.folds.n_folds > 1 else None
     assert settings.select is not None
     if settings.criterion == "cv" and (folds is None or len(folds) < 3):
@@ -76,13 +76,3 @@ def _check_independent(gathered: Gathered, statistics: WOLSStatistics, where: st
 def _as_rows(statistics: WOLSStatistics) -> WOLSStatistics:
     """The same with each row written out as often as its weight says, for the criteria that count rows."""
     return replace(statistics, n_rows=round(statistics.weight_sum), weight_log_sum=0.0)
-
-
-def _terms(gathered: Gathered) -> tuple[list[str], list[list[int]]]:
-    """The features, and the columns of each."""
-    design, terms, j = gathered.design, [], 0
-    for name in design.features:
-        width = len(design.categories[name]) - 1 if name in design.categories else 1
-        terms.append(list(range(j, j + width)))
-        j += width
-    return list(design.features), terms

@@ -92,7 +92,7 @@ class LinearStatistics(Record):
     @property
     def total(self) -> WOLSStatistics:
         """The statistic of all parts together."""
-        return functools.reduce(_merge, self.statistics.parts())
+        return functools.reduce(WOLSStatistics.merge, self.statistics.parts())
 
     def write(self, path: str) -> None:
         """Writes the file, whole or not at all.
@@ -150,7 +150,7 @@ def add(a: LinearStatistics, b: LinearStatistics) -> tuple[LinearStatistics, lis
     if twice:
         raise ScanError("both hold the same table, whose rows would count twice")
     a, b, remarks = _aligned(a, b, 1)
-    parts = [_merge(left, right) for left, right in zip(a.statistics.parts(), b.statistics.parts())]
+    parts = [left.merge(right) for left, right in zip(a.statistics.parts(), b.statistics.parts())]
     return _with_parts(a, parts, [*a.sources, *b.sources], min(a.digits, b.digits)), remarks
 
 
@@ -189,12 +189,6 @@ def _with_parts(
     return dataclasses.replace(
         like, statistics=WOLSFoldsStatistics.of_parts(parts), sources=list(kept.values()), digits=digits
     )
-
-
-def _merge(a: WOLSStatistics, b: WOLSStatistics) -> WOLSStatistics:
-    merged = a.merge(b)
-    merged.weight_max = float(np.maximum(a.weight_max, b.weight_max))  # NaN: not known since a subtraction
-    return merged
 
 
 def _without(a: WOLSStatistics, b: WOLSStatistics, texts: list[list[int]]) -> tuple[WOLSStatistics, float]:
@@ -246,13 +240,8 @@ def _without(a: WOLSStatistics, b: WOLSStatistics, texts: list[list[int]]) -> tu
 
 def _columns_of_texts(file: LinearStatistics) -> list[list[int]]:
     """The columns of R of each feature of text: one for each of its texts but the first."""
-    found, j = [], 1
-    for name in file.features:
-        width = len(file.categories[name]) - 1 if name in file.categories else 1
-        if name in file.categories:
-            found.append([*range(j, j + width)])
-        j += width
-    return found
+    design = Design(file.features, categories=file.categories)
+    return [[j + 1 for j in term] for name, term in zip(file.features, design.terms) if name in file.categories]
 
 
 def _weights_of_texts(r: np.ndarray, columns: list[int]) -> np.ndarray:
@@ -351,7 +340,7 @@ def _means(file: LinearStatistics) -> dict[str, float]:
 
 def _center(a: LinearStatistics, b: LinearStatistics, categories: dict, sign: int) -> dict[str, float]:
     """The means of what comes of both; none for the 0-1 columns of a text, which have no digits to lose."""
-    weights = a.total.weight_sum, sign * b.total.weight_sum
+    weights = float(a.statistics.weight_sum.sum()), sign * float(b.statistics.weight_sum.sum())
     whole = sum(weights)
     here, there = _means(a), _means(b)
     if not whole > 0.01 * weights[0]:
@@ -376,10 +365,7 @@ def _moved(
 
 def _bases(design: Design, target: str) -> list[str]:
     """The column of the table behind each column of R."""
-    found: list[str] = []
-    for name in design.features:
-        found += [name] * (len(design.categories[name]) - 1 if name in design.categories else 1)
-    return [*found, target]
+    return [*(name for name, term in zip(design.features, design.terms) for _ in term), target]
 
 
 def _turn(file: LinearStatistics, design: Design, target: str, center: np.ndarray) -> np.ndarray:

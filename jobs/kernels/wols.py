@@ -94,7 +94,7 @@ class WOLSStatistics(Statistics):
             weight_sum=self.weight_sum + other.weight_sum,
             weight_square_sum=self.weight_square_sum + other.weight_square_sum,
             weight_log_sum=self.weight_log_sum + other.weight_log_sum,
-            weight_max=max(self.weight_max, other.weight_max),
+            weight_max=float(np.maximum(self.weight_max, other.weight_max)),  # NaN, not known, stays so
             r=merged_r(self.r, other.r),
         )
 

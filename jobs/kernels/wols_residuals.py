@@ -282,8 +282,7 @@ class WOLSResidualsStatistics(Statistics):
             return False
         numbers = (
             "n_influential", "n_rows", "n_observations", "residual_square_sum", "press", "leverage_sum", "leverage_max",
-            "n_leverage_one",
-            "successive_square_sum", "residual_range", "piece_ends", "cluster_scores",
+            "n_leverage_one", "successive_square_sum", "residual_range", "piece_ends", "cluster_scores",
         )  # fmt: skip
         grams = ("hc0_gram", "hc2_gram", "hc3_gram", "square_gram", "variance_gram", "white_gram")
         exact = ("influence_places", "leverage_one_places", "piece_places", "cluster_keys")
@@ -301,8 +300,6 @@ def residuals_query(
     statistics: WOLSStatistics,
     solution: WOLSSolution,
     weight_type: str = "analytic",
-    n_influential: int = 10,
-    durbin_watson: bool = True,
     tests: bool = True,
     root_of_inverse: np.ndarray | None = None,
 ) -> WOLSResidualsQuery:
@@ -323,9 +320,7 @@ def residuals_query(
         root=root,
         weight_type=weight_type,
         tests=tests,
-        n_influential=n_influential,
         white=len(query.center) <= WHITE_MOST_FEATURES,
-        durbin_watson=durbin_watson,
     )
 
 
