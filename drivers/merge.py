@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from drivers.app import OK, run_program
-from drivers.linear.statistics_file import LinearStatistics, add, check_place, subtract
+from drivers.linear.statistics_file import LinearStatistics, check_place
+from drivers.linear.statistics_sums import add, subtract
 from drivers.options import Parser
 from drivers.terminal.tables import print_statistics
 from jobs.errors import ScanError

@@ -8,7 +8,8 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from drivers.linear.statistics_file import LinearStatistics, add, subtract
+from drivers.linear.statistics_file import LinearStatistics
+from drivers.linear.statistics_sums import add, subtract
 from jobs import keys
 from jobs.blocks import Block
 from jobs.design import Design
