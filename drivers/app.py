@@ -18,7 +18,7 @@ from drivers import interruption
 from drivers.options import Parser, without_directory
 from drivers.packing.cache import default_cache_dir
 from drivers.run_directory import OPTIONS, RunDirectory
-from drivers.runners.switches import check_runner
+from drivers.runners import check_runner
 from jobs.errors import ScanError
 
 # Options that say how to run and not what to compute: a resumed run may have others.
@@ -82,13 +82,16 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
 
 @contextlib.contextmanager
 def leaving_nothing_half_done(options: argparse.Namespace) -> Iterator[None]:
-    """Abandons the workspace of a run that ends by an error."""
+    """Abandons the workspace of a run that ends by an error, and closes it however it ends."""
     try:
         yield
     except Exception:
         if hasattr(options, "workspace"):
             options.workspace.abandon()
         raise
+    finally:
+        if hasattr(options, "workspace"):
+            options.workspace.close()
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -25,7 +25,8 @@ from drivers.packing.formats import open_table
 from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
-from drivers.runners.switches import HADOOP_SPLIT_BYTES
+from drivers.runners import runner_class
+from drivers.runners.runner import SPLIT_BYTES, carried_bytes
 from drivers.terminal.tables import print_dry_run, print_plan
 from drivers.workspace import input_options
 from jobs.design import Design
@@ -35,7 +36,6 @@ from jobs.records import readable
 TASK_BYTES = 90 << 20
 # A block as columns, as a design matrix and once more inside a factorisation.
 COPIES_OF_A_BLOCK = 4
-BASE64 = 4 / 3
 
 
 @dataclass
@@ -95,10 +95,11 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         n_rows = round(n_rows * n_bytes / _packed_size(sources, pack))
     pack_bytes = n_rows * sum(4 if kind == "text" else 8 for kind in manifest.kinds)
     runner = options.runner or "inline"
-    carried = pack_bytes if runner in ("inline", "local") else round(pack_bytes * BASE64)
+    refers = not runner_class(runner).carries_blocks
+    carried = pack_bytes if refers else carried_bytes(pack_bytes)
     n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
     few_tasks = {"inline": 1, "local": min(n_blocks, os.cpu_count() or 1)}
-    n_tasks = few_tasks.get(runner, math.ceil(carried / HADOOP_SPLIT_BYTES))
+    n_tasks = few_tasks.get(runner, math.ceil(carried / SPLIT_BYTES))
     width = len(design.feature_names) + 2
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
@@ -113,7 +114,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         "is_packed": pack.was_cached,
         "phases": [vars(phase) for phase in foresight.phases],
         "passes": [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)],
-        "bytes_a_pass": 8 * n_rows * len(design.columns()) if runner in ("inline", "local") else carried,
+        "bytes_a_pass": 8 * n_rows * len(design.columns()) if refers else carried,
         "tasks": n_tasks,
         "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + foresight.statistics_bytes,
         "records_shuffled": n_tasks * records_a_task,

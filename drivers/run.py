@@ -21,10 +21,12 @@ from drivers import interruption
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
 from drivers.run_directory import RunDirectory
-from drivers.runners.local import LocalRunner
-from drivers.runners.switches import Runner, explain_failure, set_up
+from drivers.runners import runner_class
+from drivers.runners.failures import explain_failure
+from drivers.runners.leftovers import Leftovers
+from drivers.runners.runner import Runner, Setting
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter, Progress
-from drivers.terminal.watching import watch
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.contract import Statistics
@@ -49,10 +51,12 @@ class Run:
         mrjob_args: list[str],
         keep_passes: int = 5,
         progress: Progress | None = None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         self.directory, self.pack, self.text = directory, pack, text
         self.progress = progress or Progress(quiet=True)
         self.keep_passes = keep_passes
+        self.leftovers = leftovers or Leftovers(directory.file("leftovers"))
         self.alias = runner_alias or "inline"
         self.mrjob_args = mrjob_args
         checkpoint = directory.checkpoint()
@@ -63,6 +67,14 @@ class Run:
         self._runner: Runner | None = None
         self._log = directory.file("run.log")
         os.makedirs(directory.file("queries"), exist_ok=True)
+
+    def close(self) -> None:
+        """Ends what the runner has outside the run's directory.
+
+        :raises ScanError: what could not be removed
+        """
+        if self._runner is not None:
+            self._runner.close()
 
     # -- phases ------------------------------------------------------------------------------------------------------
 
@@ -114,7 +126,10 @@ class Run:
             f.write(query.to_line() + "\n")
         if self._runner is None:
             with _logged(self._log):
-                self._runner = set_up(self.alias, self.mrjob_args, self.pack, self.directory, self.progress)
+                user = Switches(self.alias, self.mrjob_args)
+                self._runner = runner_class(self.alias)(
+                    Setting(user, self.pack, self.directory, self.leftovers, self.progress)
+                )
         arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
         started = time.perf_counter()
         with self.progress.one_pass(number) as meter:
@@ -159,8 +174,8 @@ class Run:
             try:
                 with (
                     one_blas_thread(),
-                    _make_runner(job(args=arguments), runner) as running,
-                    watch(runner, meter, n_blocks, last_seconds, running),
+                    runner.job_runner(job(args=arguments)) as running,
+                    runner.watching(meter, n_blocks, last_seconds, running),
                 ):
                     running.run()
                     lines = b"".join(running.cat_output()).split(b"\n")
@@ -170,7 +185,7 @@ class Run:
                 interruption.check()
                 with open(self._log, encoding="utf-8", errors="replace") as f:
                     f.seek(log_start)
-                    message = explain_failure(error, self.alias, f.read(), self._log)
+                    message = explain_failure(error, self.alias, runner.hints, f.read(), self._log)
                 logging.getLogger("mrjob").error(traceback.format_exc())
                 raise ScanError(message) from error
         answers = [line for line in lines if line.strip()]
@@ -196,13 +211,6 @@ class Run:
             if int(os.path.basename(path)[:4]) <= number - self.keep_passes:
                 with suppress(OSError):
                     os.remove(path)
-
-
-def _make_runner(job: MRScan, runner: Runner) -> Any:
-    """mrjob's runner of a job, or ours of the same kind."""
-    if runner.alias == "local":
-        job._runner_class = lambda: LocalRunner
-    return job.make_runner()
 
 
 def _pass_bytes(pack: Pack, design: Design) -> int:

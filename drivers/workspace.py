@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from drivers import interruption
 from drivers.app import UsageError
 from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
 from drivers.packing.formats.options import InputOptions
@@ -23,6 +24,7 @@ from drivers.packing.stores.source import Source
 from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.runners.leftovers import Leftovers, default_folder, sweep
 from drivers.terminal.progress import Progress
 from drivers.wording import count, size
 from jobs.design import Design
@@ -61,6 +63,9 @@ class Results:
         """What the user must know of the result."""
         return self.warnings
 
+    def close(self) -> None:
+        """Removes what the run has outside its directory; called however it ends."""
+
     def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
         """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
         self.directory.write_json(MODEL, {**model, "warnings": self.all_warnings()})
@@ -69,10 +74,10 @@ class Results:
         elif print_result:
             print_result(model, self.all_warnings())
         sys.stdout.flush()
+        self.close()
         self.progress.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
         if self.options.report:
             self._report()
-        shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
         self._forget_standard_input()
         self.directory.close()
 
@@ -108,10 +113,13 @@ class Workspace(Results):
     """Results with packed data and a run over them."""
 
     pack: Pack
+    run: Run
 
     def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
         self.reading = input_options(options)
+        self.leftovers = Leftovers(default_folder(options.cache_dir or default_cache_dir()))
         super().__init__(options, name)
+        sweep(self.leftovers.folder, options.runner or "inline", self.progress.say)
         self.pack = self._pack(self.sources, contents)
         text = self.pack.manifest.text
         self.run = Run(
@@ -122,8 +130,22 @@ class Workspace(Results):
             options.mrjob_args,
             options.keep_passes,
             self.progress,
+            self.leftovers,
         )
         self.warnings = self.run.warnings
+
+    def close(self) -> None:
+        """Removes what the run has outside its directory; what resists is left to the next run."""
+        with interruption.held():
+            kept = False
+            try:
+                if hasattr(self, "run"):  # else it ended before there was one
+                    self.run.close()
+            except (ScanError, OSError) as error:
+                kept = True
+                print(f"not removed: {error}; the next run, or drivers/clean.py, tries again", file=sys.stderr)
+            shutil.rmtree(self.directory.file("tmp"), ignore_errors=True)
+            self.leftovers.close(kept)
 
     def all_warnings(self) -> list[str]:
         """What became of the rows that are not in the result, and what the passes and the fit said."""

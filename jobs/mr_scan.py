@@ -12,6 +12,7 @@ A job of its own is a file with a subclass that names its statistic:
 """
 
 import io
+import math
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from jobs import lifeline
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
 from jobs.design import Design, RowCounts
 from jobs.environment import Environment
@@ -49,6 +51,11 @@ class Subtree(Record):
     index: int
     statistics: Statistics
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not (0 <= self.part < 2**64 and 0 <= self.level < 64 and 0 <= self.index < 2 ** (64 - self.level)):
+            raise BadRecord("a subtree at a place where no block can be")
+
 
 @dataclass
 class TaskReport(Record):
@@ -59,6 +66,14 @@ class TaskReport(Record):
     seconds: float
     environment: Environment
     answer: Optional[Statistics] = None  # noqa: UP045
+
+    def __post_init__(self):
+        super().__post_init__()
+        counts = self.counts
+        if not all(0 <= n < 2**63 for n in (self.n_blocks, counts.read, counts.used, counts.rejected, counts.missing)):
+            raise BadRecord("a report of a task whose counts are no counts")
+        if not 0 <= self.seconds < math.inf:
+            raise BadRecord(f"a report of a task that took {self.seconds} seconds")
 
 
 @dataclass
@@ -71,6 +86,12 @@ class PassAnswer(Record):
     n_tasks: int
     task_seconds: float
     environments: list  # [(Environment, number of tasks)]
+
+    def __post_init__(self):
+        super().__post_init__()
+        for pair in self.environments:
+            if not (len(pair) == 2 and isinstance(pair[0], Environment) and type(pair[1]) is int):
+                raise BadRecord("an answer that does not say where its tasks ran")
 
 
 KEY = b"scan"
@@ -106,7 +127,8 @@ class MRScan(MRJob):
         self.blocks_file = BlocksFile(self.options.blocks) if self.options.blocks else None
         self.text = TextReader(self.query.text, _split_name(), self.columns) if self.query.text else None
         self.tree: MergeTree[Statistics] = MergeTree()
-        self.answer = self.statistics_class.zero(self.query.question)
+        with _refusing(f"the query {self.options.query} does not ask what {type(self).__name__} answers"):
+            self.answer = self.statistics_class.zero(self.query.question)
         self.counts = RowCounts()
         self.n_blocks = 0
 
@@ -122,13 +144,14 @@ class MRScan(MRJob):
             raise BadRecord(f"this line is no packed block, and the query does not say how to read text: {line[:60]!r}")
 
     def add_block(self, block):
-        rows = self.query.design.apply(block)
-        if self.statistics_class.order_free:
-            self.answer.add(rows, self.query.question)
-        else:
-            leaf = self.statistics_class.zero(self.query.question)
-            leaf.add(rows, self.query.question)
-            self.tree.add(block.part, 0, block.number, leaf)
+        with _refusing(f"block {block.number} of part {block.part} does not fit the query"):
+            rows = self.query.design.apply(block)
+            if self.statistics_class.order_free:
+                self.answer.add(rows, self.query.question)
+            else:
+                leaf = self.statistics_class.zero(self.query.question)
+                leaf.add(rows, self.query.question)
+                self.tree.add(block.part, 0, block.number, leaf)
         self.counts += rows.counts
         self.n_blocks += 1
         if self.n_blocks % 64 == 0:  # Hadoop ends a task that is silent for ten minutes
@@ -155,16 +178,24 @@ class MRScan(MRJob):
 
     def reducer(self, _, values):
         """Input: as mapper_final emits, in the order of the data. Output: one line, the PassAnswer."""
+        with _refusing("the results of the tasks are not those of one pass"):
+            line = self._join(values).to_line()
+        yield None, line.encode("ascii")
+
+    def _join(self, values):
+        """The answer of the pass from what its tasks emitted."""
         tree: MergeTree[Statistics] = MergeTree()
         answer, reports = None, []
         for value in values:
-            label, record = value.split(b"|", 1)
+            label, _, record = value.partition(b"|")
             if label != b"task":
                 node = Subtree.from_line(record)
+                self._check_kind(node.statistics, order_free=False)
                 tree.add(node.part, node.level, node.index, node.statistics)
                 continue
             report = TaskReport.from_line(record)
             if report.answer is not None:
+                self._check_kind(report.answer, order_free=True)
                 answer = report.answer if answer is None else answer.merge(report.answer)
                 report.answer = None
             reports.append(report)
@@ -173,7 +204,7 @@ class MRScan(MRJob):
             statistics = self.statistics_class.zero(load_query(self.options.query).question)
         environments = [report.environment for report in reports]
         distinct = sorted({e.to_line(): e for e in environments}.items())
-        whole = PassAnswer(
+        return PassAnswer(
             statistics=statistics,
             counts=sum((report.counts for report in reports), RowCounts()),
             n_blocks=sum(report.n_blocks for report in reports),
@@ -181,7 +212,11 @@ class MRScan(MRJob):
             task_seconds=sum(report.seconds for report in reports),
             environments=[[e, environments.count(e)] for _, e in distinct],
         )
-        yield None, whole.to_line().encode("ascii")
+
+    def _check_kind(self, statistics, order_free):
+        """Another job's result would be merged field by field with those of this one."""
+        if not isinstance(statistics, self.statistics_class) or self.statistics_class.order_free != order_free:
+            raise BadRecord(f"a task's result is a {type(statistics).__name__}, and none of {type(self).__name__}")
 
     # -- a stray print or warning must not end the task or spoil its output -------------------------------------------
 
@@ -197,6 +232,7 @@ class MRScan(MRJob):
     def _text_streams(self):
         """mrjob's inline runner makes sys.stdout and sys.stderr byte streams, so that print() and numpy's warnings
         raise TypeError; elsewhere a print would corrupt the job's output. Both go to stderr as text instead."""
+        lifeline.hold_on()
         self.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)  # pins the byte streams
         kept = sys.stdout, sys.stderr
         text = io.TextIOWrapper(self.stderr, encoding="utf-8", errors="backslashreplace", write_through=True)
@@ -206,6 +242,17 @@ class MRScan(MRJob):
         finally:
             text.detach()
             sys.stdout, sys.stderr = kept
+
+
+@contextmanager
+def _refusing(what):
+    """Records that can be read one by one may not fit together: tells of it where numpy stumbles over them."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ScanError(f"a task has too little memory: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise BadRecord(f"{what} ({type(error).__name__}: {error})") from error
 
 
 def load_query(path):

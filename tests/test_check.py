@@ -155,11 +155,12 @@ def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, opti
 
 def test_a_cluster_that_is_down_is_one_message(tmp_path, check, table):
     command = tmp_path / "hadoop"
-    command.write_text("#!/bin/sh\necho 'mkdir: Call to node1:8020 failed: Connection refused' >&2\nexit 1\n")
+    command.write_text("#!/bin/sh\necho 'ls: Call to node1:8020 failed: Connection refused' >&2\nexit 1\n")
     command.chmod(0o755)
     done = check(table, "-r", "hadoop", "--hadoop-bin", command)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith("Call to node1:8020 failed: Connection refused")
+    sentence = "the cluster does not answer; is it up? (Call to node1:8020 failed: Connection refused)"
+    assert done.stderr.splitlines()[-1].endswith(sentence)
     assert "Traceback" not in done.stderr
 
 

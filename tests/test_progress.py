@@ -17,10 +17,11 @@ import pytest
 from data_gen.gen_regression import generate
 from drivers.loop import Fit
 from drivers.run_wols import fit
-from drivers.runners.switches import QUIET_JAVA, Runner, Switches
+from drivers.runners.hadoop import QUIET, HadoopNews, application_of, percent_of
+from drivers.runners.switches import Switches
 from drivers.terminal.display import Display, Lines
 from drivers.terminal.progress import Meter, Progress
-from drivers.terminal.watching import HadoopNews, application_of, percent_of, watch
+from drivers.terminal.watching import by_time
 from jobs.errors import ScanError
 from jobs.mr_scan import MRScan
 from jobs.mr_wols import MRWOLS
@@ -268,7 +269,7 @@ def test_a_pass_on_hadoop_is_told_by_its_application_and_percent():
 def test_other_runners_are_told_by_the_time_of_the_pass_before():
     display = Recorder()
     threads = threading.active_count()
-    with watch(Runner("spark", [], []), Meter(display, "pass 2"), 10, 40.0, None):
+    with by_time(Meter(display, "pass 2"), 40.0):
         time.sleep(0.6)
     assert threading.active_count() == threads
     assert set(display.lines) == {"pass 2: the last pass took 40 s"}
@@ -277,10 +278,10 @@ def test_other_runners_are_told_by_the_time_of_the_pass_before():
 def test_java_is_quiet_unless_asked(tmp_path, monkeypatch):
     conf = tmp_path / "my.conf"
     conf.write_text("runners:\n  hadoop:\n    jobconf:\n      mapreduce.map.log.level: INFO\n")
-    names = list(QUIET_JAVA["hadoop"])
-    quiet = Switches("hadoop", []).jobconf(QUIET_JAVA["hadoop"])
+    names = list(QUIET)
+    quiet = Switches("hadoop", []).jobconf(QUIET)
     assert [word.split("=")[0] for word in quiet[1::2]] == names
-    by_conf = Switches("hadoop", [f"--conf-path={conf}"]).jobconf(QUIET_JAVA["hadoop"])
+    by_conf = Switches("hadoop", [f"--conf-path={conf}"]).jobconf(QUIET)
     assert [word.split("=")[0] for word in by_conf[1::2]] == names[1:]
     job = MRWOLS(args=["-r", "hadoop", *quiet, "-D", "mapreduce.map.log.level=DEBUG"])
     assert job.options.jobconf["mapreduce.map.log.level"] == "DEBUG"

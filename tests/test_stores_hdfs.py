@@ -274,7 +274,10 @@ DENIED = 'Permission denied: user=eve, access=READ_EXECUTE, inode="/d":adam:adam
             "org.apache.hadoop.security.AccessControlException: Client cannot authenticate via:[TOKEN, KERBEROS]",
             f"{URL}: the cluster wants a Kerberos ticket; get one by kinit",
         ),
-        ("ERROR: JAVA_HOME is not set", f"{URL} cannot be read: ERROR: JAVA_HOME is not set"),
+        (
+            "ERROR: JAVA_HOME is not set",
+            f"{URL}: the hadoop command finds no Java; install Java, or set JAVA_HOME (ERROR: JAVA_HOME is not set)",
+        ),
         ("", f"{URL} cannot be read: the hadoop command gave no reason"),
     ],
 )

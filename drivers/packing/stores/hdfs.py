@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import re
 import subprocess
 import tempfile
 from typing import Any, BinaryIO, NamedTuple
 
 from drivers.packing.stores.source import Source
-from drivers.runners.hadoop import hadoop_binary
+from drivers.runners.hadoop_client import SETTINGS, client_environment, complaint_of, explained, hadoop_binary
 from jobs.errors import ScanError
 
 HEAD_BYTES = 1 << 17  # kept of each file: what tells its kind and its columns is read several times
@@ -23,26 +22,9 @@ HEADS = 512
 BUFFER_BYTES = 1 << 20
 WILD = re.compile(r"[*?\[{]")  # Hadoop's own patterns: braces are alternatives
 HIDDEN = (".", "_")
-# A host that drops packets is otherwise waited for 45 times 20 seconds.
-SETTINGS = ["-D", "ipc.client.connect.max.retries.on.timeouts=2"]
 # Times in milliseconds, so that a file written anew within a minute is another one; `-ls` gives minutes.
 FORMAT = "%F\t%b\t%Y\t%n"
 LINE = re.compile(r"(regular file|directory|symlink)\t(\d+)\t(\d+)\t(.*)")
-# What Hadoop says, as one sentence each; the first that fits.
-REASONS = {
-    r"GSSException|[Cc]lient cannot authenticate|[Nn]o valid credentials|SIMPLE authentication is not enabled": (
-        "{url}: the cluster wants a Kerberos ticket; get one by kinit"
-    ),
-    r"Permission denied|AccessControlException": "{url} may not be read by this user of Hadoop ({reason})",
-    r"UnknownHostException": "{url}: there is no host of that name; hdfs:///path is a path on your own cluster",
-    r"RPC response|Protocol message|Invalid RPC": "{url}: what answers there is no NameNode; fs.defaultFS names its port",
-    r"Incomplete HDFS URI, no host": (
-        "{url} names no host, and Hadoop is set up for no cluster; write hdfs://host:port/path, or set HADOOP_CONF_DIR"
-    ),
-    r"ConnectException|Connection refused|Timeout|NoRouteToHost|Failed on local exception|StandbyException": (
-        "{url}: the cluster does not answer; is it up? ({reason})"
-    ),
-}
 
 
 class Entry(NamedTuple):
@@ -94,7 +76,7 @@ def version(source: Source) -> str:
     if not entries:
         if "No such file" in complaint:
             return "gone"
-        raise _explained(source.path, complaint)
+        raise explained(source.path, complaint, "read")
     return entries[0].version if entries[0].size == source.size else "other size"
 
 
@@ -143,7 +125,7 @@ class FileStream(io.RawIOBase):
             assert self._process is not None
             if self._process.wait() != 0:
                 self._errors.seek(0)
-                raise _explained(self._source.path, _complaint(self._errors.read()))
+                raise explained(self._source.path, complaint_of(self._errors.read()), "read")
             if self._position != self._source.size:
                 raise ScanError(f"{self._source.shown} changed while it was being read; run again when it is complete")
         return n_bytes
@@ -175,7 +157,7 @@ def _look(cluster: str, path: str) -> tuple[Entry, list[Entry]]:
     entries, complaint = _stat(url if path else f"{cluster}/", f"{url}/*")
     # Nothing in it, because it is empty or no directory, is a complaint too.
     if not entries or not (entries[0].is_file or "No such file" in complaint or not complaint):
-        raise _explained(cluster + path, complaint)
+        raise explained(cluster + path, complaint, "read")
     return entries[0], entries[1:]
 
 
@@ -183,7 +165,7 @@ def _matching(cluster: str, pattern: str) -> list[tuple[str, Entry]]:
     """The paths that match a pattern."""
     entries, complaint = _stat(cluster + pattern)
     if complaint and "No such file" not in complaint:
-        raise _explained(cluster + pattern, complaint)
+        raise explained(cluster + pattern, complaint, "read")
     folder, _, last = pattern.rpartition("/")
     paths = [f"{folder}/{entry.name}" for entry in entries]
     if entries and WILD.search(folder):  # a listing with sizes and times to the millisecond names no folders
@@ -200,7 +182,7 @@ def _stat(*urls: str) -> tuple[list[Entry], str]:
     done = _run(urls[0], ["-stat", FORMAT, *urls])
     found = filter(None, map(LINE.fullmatch, _lines(done.stdout)))
     entries = [Entry(match[1] == "regular file", int(match[2]), match[3], match[4]) for match in found]
-    return entries, _complaint(done.stderr) if done.returncode else ""
+    return entries, complaint_of(done.stderr) if done.returncode else ""
 
 
 def _lines(output: bytes) -> list[str]:
@@ -231,12 +213,10 @@ def _start(url: str, arguments: list[str], errors: Any) -> subprocess.Popen[byte
         binary = hadoop_binary()
     except ScanError:
         raise ScanError(f"{url} needs the hadoop command: set HADOOP_HOME, or put hadoop on the PATH") from None
-    # Under a locale of ASCII, Java would neither take nor give other letters.
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     command = [binary, "fs", *SETTINGS, *arguments]
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environment, bufsize=0
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=client_environment(), bufsize=0
         )
     except OSError as error:
         raise ScanError(f"{url}: {binary} cannot be started: {error.strerror}") from None
@@ -250,19 +230,3 @@ def _run(url: str, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
             process.kill()
             raise
     return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
-
-
-def _complaint(errors: bytes) -> str:
-    """The line in which a command says why it failed, among warnings and a usage text."""
-    lines = _lines(errors) or ["the hadoop command gave no reason"]
-    own = [match[1] for match in (re.match(r"-?[a-z]+: (.*)", line) for line in lines) if match]
-    return next((line for line in own if "No such file" not in line), own[0] if own else lines[-1])
-
-
-def _explained(url: str, complaint: str) -> ScanError:
-    if "No such file" in complaint:
-        return ScanError(f"no such file: {url}")
-    for pattern, sentence in REASONS.items():
-        if re.search(pattern, complaint):
-            return ScanError(sentence.format(url=url, reason=complaint.partition("; For more details")[0]))
-    return ScanError(f"{url} cannot be read: {complaint}")

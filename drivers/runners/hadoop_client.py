@@ -1,0 +1,213 @@
+"""The `hadoop` command: where its parts are, and the few things that are asked of it, each the start of a Java machine."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jobs.errors import ScanError
+
+Advance = Callable[[int], None]  # told the bytes of each piece that is on its way
+
+# A host that drops packets is otherwise waited for 45 times 20 seconds.
+SETTINGS = ["-D", "ipc.client.connect.max.retries.on.timeouts=2"]
+PRIVATE = ["-D", "fs.permissions.umask-mode=077"]
+# What Hadoop says, as one sentence each; the first that fits.
+REASONS = {
+    r"GSSException|[Cc]lient cannot authenticate|[Nn]o valid credentials|SIMPLE authentication is not enabled": (
+        "{url}: the cluster wants a Kerberos ticket; get one by kinit"
+    ),
+    r"Permission denied|AccessControlException": "{url} may not be {done} by this user of Hadoop ({reason})",
+    r"UnknownHostException": "{url}: there is no host of that name; hdfs:///path is a path on your own cluster",
+    r"RPC response|Protocol message|Invalid RPC": "{url}: what answers there is no NameNode; fs.defaultFS names its port",
+    r"Incomplete HDFS URI, no host": (
+        "{url} names no host, and Hadoop is set up for no cluster; write hdfs://host:port/path, or set HADOOP_CONF_DIR"
+    ),
+    r"JAVA_HOME|java: (?:command )?not found": (
+        "{url}: the hadoop command finds no Java; install Java, or set JAVA_HOME ({reason})"
+    ),
+    r"ConnectException|Connection refused|Timeout|NoRouteToHost|Failed on local exception|StandbyException": (
+        "{url}: the cluster does not answer; is it up? ({reason})"
+    ),
+    r"NameNode is in safe mode|SafeModeException": (
+        "{url}: the NameNode is in safe mode; wait until the DataNodes have come"
+    ),
+    r"could only be (?:written|replicated) to 0|DSQuotaExceeded|NSQuotaExceeded|No space left": (
+        "{url}: HDFS has no room for it, or no DataNode ({reason})"
+    ),
+}
+
+_given: list[str] = []  # by the user
+
+
+def use_binary(path: str | None) -> None:
+    """Makes all that asks Hadoop use this command, the user's own; None: the one that is found."""
+    _given[:] = [path] if path else []
+
+
+def hadoop_binary() -> str:
+    """The user's own, $HADOOP_HOME/bin/hadoop, or hadoop on the PATH.
+
+    :raises ScanError: when there is none
+    """
+    if _given:
+        return _given[0]
+    for variable in ("HADOOP_PREFIX", "HADOOP_HOME", "HADOOP_INSTALL"):
+        path = os.path.join(os.environ.get(variable, ""), "bin", "hadoop")
+        if os.environ.get(variable) and os.access(path, os.X_OK):
+            return path
+    found = shutil.which("hadoop")
+    if found is None:
+        raise ScanError("-r hadoop needs the hadoop command: set HADOOP_HOME, or give --hadoop-bin")
+    return found
+
+
+def streaming_jar(binary: str) -> str | None:
+    """The streaming jar at its usual place beside the binary; None leaves the search to mrjob."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(binary)))
+    homes = dict.fromkeys(
+        [os.environ.get("HADOOP_HOME", home), home, os.path.dirname(os.path.dirname(os.path.realpath(binary)))]
+    )
+    for folder in homes:
+        found = sorted(glob.glob(os.path.join(folder, "share", "hadoop", "tools", "lib", "hadoop-streaming-*.jar")))
+        if found:
+            return found[-1]
+    return None
+
+
+def hadoop_version(binary: str) -> str:
+    """The version, as in 3.4.2.
+
+    :raises ScanError: a command that does not start, or has no Java
+    """
+    done = _call(binary, ["version"])
+    found = re.search(rb"^Hadoop (\S+)", done.stdout, re.MULTILINE)
+    if done.returncode or not found:
+        raise explained(binary, complaint_of(done.stderr or done.stdout))
+    return found[1].decode("ascii", "replace")
+
+
+class HadoopFileSystem:
+    """The file operations of the drivers, one client call each but for `put`, which takes three."""
+
+    def __init__(self, binary: str) -> None:
+        self.binary = binary
+
+    def present(self, paths: Sequence[str]) -> set[str]:
+        """Those of the paths at which there is something.
+
+        :raises ScanError: a cluster that does not answer, or does not let this user look
+        """
+        done = self._fs([*SETTINGS, "-ls", "-d", "-C", *paths])
+        lines = done.stderr.decode("utf-8", "replace").splitlines()
+        wrong = [line for line in lines if re.match(r"ls: ", line) and "No such file" not in line]
+        found = set(done.stdout.decode("utf-8", "replace").splitlines())
+        if wrong or (done.returncode and not found and not any("No such file" in line for line in lines)):
+            raise explained(paths[0], complaint_of(done.stderr))
+        return {path for path in paths if path in found}
+
+    def put(self, source: Iterable[bytes], path: str, advance: Advance = lambda n_bytes: None) -> None:
+        """Streams bytes into a new file that only this user may read; it has its name when it is whole.
+
+        :raises ScanError: a file that could not be written
+        """
+        partial = f"{path}.{os.getpid()}.partial"
+        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", os.path.dirname(path)], path)
+        process = subprocess.Popen(
+            [self.binary, "fs", *SETTINGS, *PRIVATE, "-put", "-f", "-", partial],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin is not None
+        try:
+            for piece in source:
+                process.stdin.write(piece)
+                advance(len(piece))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # its exit status and message say why
+        except BaseException:
+            process.kill()
+            process.wait()
+            self._fs(["-rm", "-f", "-skipTrash", partial])
+            raise
+        message = process.stderr.read() if process.stderr else b""
+        if process.wait() != 0:
+            raise explained(path, complaint_of(message))
+        self._must(["-mv", partial, path], path)
+
+    def read(self, pattern: str) -> bytes:
+        """All bytes of the files that match a pattern.
+
+        :raises ScanError: when there is none, or one cannot be read
+        """
+        return self._must([*SETTINGS, "-cat", pattern], pattern)
+
+    def remove(self, *paths: str) -> None:
+        """Removes what is there, and all in it.
+
+        :raises ScanError: what could not be removed
+        """
+        self._must([*SETTINGS, "-rm", "-r", "-f", "-skipTrash", *paths], paths[0])
+
+    def _must(self, arguments: list[str], path: str) -> bytes:
+        done = self._fs(arguments)
+        if done.returncode != 0:
+            raise explained(path, complaint_of(done.stderr))
+        return done.stdout
+
+    def _fs(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+        return _call(self.binary, ["fs", *arguments])
+
+
+def kill_application(binary: str, application: str) -> None:
+    """Ends a job on YARN; one that has ended already stays as it is."""
+    # The yarn command need not be there.
+    _call(binary, ["org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application])
+
+
+def client_environment() -> dict[str, str]:
+    """The environment of a client: under a locale of ASCII, Java would neither take nor give other letters."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
+def complaint_of(errors: bytes) -> str:
+    """The line in which a command says why it failed, among warnings and a usage text."""
+    lines = [line for line in errors.decode("utf-8", "replace").split("\n") if line] or [
+        "the hadoop command gave no reason"
+    ]
+    own = [match[1] for match in (re.match(r"-?[a-z]+: (.*)", line) for line in lines) if match]
+    return next((line for line in own if "No such file" not in line), own[0] if own else lines[-1])
+
+
+def explained(url: str, complaint: str, done: str = "used") -> ScanError:
+    """What a command complained about, as one sentence; `done` says what was tried."""
+    if "No such file" in complaint:
+        return ScanError(f"no such file: {url}")
+    for pattern, sentence in REASONS.items():
+        if re.search(pattern, complaint):
+            return ScanError(sentence.format(url=url, done=done, reason=complaint.partition("; For more details")[0]))
+    return ScanError(f"{url} cannot be {done}: {complaint}")
+
+
+def _call(binary: str, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        # In a session of its own, Ctrl-C does not reach it.
+        return subprocess.run(
+            [binary, *arguments],
+            capture_output=True,
+            start_new_session=True,
+            env=client_environment(),
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise ScanError(f"{binary} cannot be started: {error.strerror}") from None
+
+
+def first_word(command: Any) -> str:
+    """The program of a command, which in mrjob.conf may be a list of words."""
+    return command if isinstance(command, str) else command[0]

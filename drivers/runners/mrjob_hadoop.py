@@ -1,0 +1,54 @@
+"""mrjob's Hadoop runner with two client calls a pass beside `hadoop jar`: to read the output, and to remove it.
+
+mrjob asks for the version, makes two folders, puts each file, lists the output and cats its parts, a Java machine each.
+Here the query, the script and the setup script go with the job itself, as local files of its `-files` switch, and the
+version is known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
+from drivers.runners.hadoop_client import HadoopFileSystem
+
+# isort: split
+from mrjob.hadoop import HadoopJobRunner
+from mrjob.parse import is_uri
+
+# Others mean something in the lists of paths that Hadoop takes.
+PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+
+
+class HadoopRunner(HadoopJobRunner):
+    """See the module. `files` and `version` are set by who makes it."""
+
+    files: HadoopFileSystem
+    version: str
+
+    def get_hadoop_version(self) -> str:
+        return self.version
+
+    def _wd_mirror(self) -> str:
+        return os.path.join(self._get_local_tmp_dir(), "wd")
+
+    def _dest_in_wd_mirror(self, path: str, name: str) -> str | None:
+        """Where a file is copied to under a name that Hadoop takes; None where it lies well."""
+        if is_uri(path) or PLAIN.fullmatch(path):
+            return None
+        return os.path.join(self._wd_mirror(), name)
+
+    def _upload_local_files(self) -> None:
+        self._copy_files_to_wd_mirror()
+
+    def cat_output(self) -> Iterator[bytes]:
+        yield self.files.read(f"{self.get_output_dir()}/part-*")
+
+    def _cleanup_hadoop_tmp(self) -> None:
+        self.files.remove(self._hadoop_tmp_dir)
+
+    def _run_hadoop(self, hadoop_args: list[str], env: dict[str, str], record_callback: Any) -> Any:
+        return super()._run_hadoop(hadoop_args, {**env, "LC_ALL": "C.UTF-8"}, record_callback)

@@ -1,0 +1,126 @@
+"""What every runner has in common: the contract between a run and the place where its jobs are executed.
+
+    runner = runner_class("hadoop")(setting)      once a run: code and data are brought where the tasks can reach them
+    with runner.job_runner(job) as running, runner.watching(meter, n_blocks, last_seconds, running): running.run()
+    runner.close()                                however the run ends: nothing of it is left outside its directory
+
+Every default of a runner gives way to the user's own switch or mrjob.conf.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from drivers.packing.cache import Pack
+from drivers.run_directory import RunDirectory
+from drivers.runners.leftovers import Leftovers
+from drivers.runners.switches import Switches
+from drivers.terminal.progress import Meter, Progress
+from drivers.terminal.watching import by_time
+from jobs.blocks import BlocksFile, block_line
+from jobs.mr_scan import MRScan
+
+Watch = AbstractContextManager[None, "bool | None"]
+# What a map task on a cluster reads: long enough to be worth the seconds that its start takes.
+SPLIT_BYTES = 64 << 20
+# What chooses numpy's and BLAS' kernels, and with them the last bits.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES")
+
+
+@dataclass
+class Setting:
+    """What a runner is made ready for: the user's switches, the packed data, the run's directory and what it leaves
+    elsewhere."""
+
+    user: Switches
+    pack: Pack
+    directory: RunDirectory
+    leftovers: Leftovers
+    progress: Progress
+
+
+class Runner:
+    """A runner ready for passes: `arguments` that every job of the run gets, and the `inputs` they read."""
+
+    # What to try, by what the log of a failed job says.
+    hints: ClassVar[dict[str, str]] = {}
+    # Whether lines carry the blocks themselves, a third longer than they are, or refer to the pack's own file.
+    carries_blocks = True
+
+    arguments: list[str]
+    inputs: list[str]
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.user = setting, setting.user
+
+    def job_runner(self, job: MRScan) -> Any:
+        """mrjob's runner of one job."""
+        return job.make_runner()
+
+    def watching(self, meter: Meter, n_blocks: int, last_seconds: float | None, running: Any) -> Watch:
+        """Tells the meter how far a job is while it runs.
+
+        :param n_blocks: what the pass reads
+        :param last_seconds: what the pass before took
+        :param running: what `job_runner` gave
+        """
+        return by_time(meter, last_seconds)
+
+    def close(self) -> None:
+        """Removes what this run has outside its directory; a second call does nothing."""
+
+    # -- for the runners -------------------------------------------------------------------------------------------------
+
+    def temporary(self) -> str:
+        """The run's own temporary folder, which only this user may look into; it goes with the run."""
+        path = self.setting.directory.file("tmp")
+        if not os.path.isdir(path):
+            os.makedirs(path, mode=0o700)
+            self.setting.leftovers.add("folder", path=path)
+        return path
+
+    def common_defaults(self) -> dict[str, str | None]:
+        """Switches for any runner: mrjob travels in our zip or is here already; a failed job keeps no copy of the data."""
+        return {"--local-tmp-dir": self.temporary(), "--cleanup-on-failure": "TMP", "--no-bootstrap-mrjob": None}
+
+
+class ReferringRunner(Runner):
+    """A runner of this machine: its tasks are this Python, where jobs and mrjob are installed and compiled, so nothing is
+    shipped; their lines refer to the pack's own file."""
+
+    carries_blocks = False
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.arguments = [
+            *self.user.with_defaults(self.common_defaults()),
+            # Tasks have working folders of their own.
+            f"--blocks={os.path.abspath(setting.pack.blocks)}",
+        ]
+        self.inputs = [os.path.abspath(setting.pack.index)]
+
+
+def kernel_choice() -> list[str]:
+    """What chooses the numeric kernels here is given to the tasks, whose environment is clean: else other bits."""
+    return [f"--cmdenv={name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(KERNEL_VARIABLES)]
+
+
+def block_lines(blocks: str, index: str) -> Iterable[bytes]:
+    """The lines that hold a pack's blocks themselves, made from its references."""
+    file = BlocksFile(blocks)
+    try:
+        with open(index, "rb") as f:
+            for line in f:
+                part, number, n_rows, offset, n_bytes = (int(piece) for piece in line.split()[1:])
+                yield block_line(part, number, n_rows, file.read_bytes(offset, n_bytes)) + b"\n"
+    finally:
+        file.close()
+
+
+def carried_bytes(n_bytes: int) -> int:
+    """The bytes of lines that carry blocks of so many bytes, in base64."""
+    return -(-n_bytes * 4 // 3)
