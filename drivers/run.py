@@ -7,22 +7,18 @@ fit = run.iterate("descent", MRWOLSGradient, design, state)  one pass an iterati
 from __future__ import annotations
 
 import glob
-import logging
 import os
 import shlex
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-import jobs
 from drivers import interruption
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
 from drivers.run_directory import RunDirectory
 from drivers.runners import runner_class
-from drivers.runners.failures import explain_failure
+from drivers.runners.execution import execute, logged
 from drivers.runners.leftovers import Leftovers
 from drivers.runners.runner import Runner, Setting
 from drivers.runners.switches import Switches
@@ -125,7 +121,7 @@ class Run:
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
         if self._runner is None:
-            with _logged(self._log):
+            with logged(self._log):
                 user = Switches(self.alias, self.mrjob_args)
                 self._runner = runner_class(self.alias)(
                     Setting(user, self.pack, self.directory, self.leftovers, self.progress)
@@ -167,28 +163,10 @@ class Run:
             self.directory.save_phase(phase, record, self.n_passes, self.counts)
 
     def _run_job(self, job: type[MRScan], runner: Runner, arguments: list[str], meter: Meter) -> PassAnswer:
-        last_seconds, n_blocks = self.progress.last_pass_seconds, self.pack.manifest.n_blocks
-        log_start = os.path.getsize(self._log) if os.path.exists(self._log) else 0
-        verbose = "-v" in arguments or "--verbose" in arguments
-        with _logged(self._log, self.progress.say if verbose else None):
-            try:
-                with (
-                    one_blas_thread(),
-                    runner.job_runner(job(args=arguments)) as running,
-                    runner.watching(meter, n_blocks, last_seconds, running),
-                ):
-                    running.run()
-                    lines = b"".join(running.cat_output()).split(b"\n")
-            except ScanError:
-                raise  # the inline runner raises the task's own error
-            except Exception as error:
-                interruption.check()
-                with open(self._log, encoding="utf-8", errors="replace") as f:
-                    f.seek(log_start)
-                    message = explain_failure(error, self.alias, runner.hints, f.read(), self._log)
-                logging.getLogger("mrjob").error(traceback.format_exc())
-                raise ScanError(message) from error
-        answers = [line for line in lines if line.strip()]
+        answers = execute(
+            runner, job, arguments, meter, log=self._log, n_blocks=self.pack.manifest.n_blocks,
+            last_seconds=self.progress.last_pass_seconds, say=self.progress.say,
+        )  # fmt: skip
         if len(answers) != 1:
             raise ScanError(f"the job gave {len(answers)} answers where one is expected; the log is {self._log}")
         return PassAnswer.from_line(answers[0])
@@ -216,42 +194,3 @@ class Run:
 def _pass_bytes(pack: Pack, design: Design) -> int:
     """What a pass reads: the columns of its design."""
     return 8 * pack.manifest.n_rows * len(design.columns())
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Where numpy was there before us, as in a notebook, its BLAS has as many threads as it likes: one, for the pass."""
-    if not jobs.NUMPY_CAME_FIRST:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
-
-
-class _Teller(logging.Handler):
-    """Tells the user what is logged."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__()
-        self.say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.say(self.format(record))
-
-
-@contextmanager
-def _logged(path: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """What mrjob says goes to the log of the run, and with -v to the user too."""
-    logger = logging.getLogger("mrjob")
-    kept = logger.handlers[:], logger.propagate, logger.level
-    file_handler = logging.FileHandler(path, encoding="utf-8")
-    file_handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger.handlers = [file_handler, *([_Teller(say)] if say else [])]
-    logger.propagate, logger.level = False, logging.INFO
-    try:
-        yield
-    finally:
-        file_handler.close()
-        logger.handlers, logger.propagate, logger.level = kept

@@ -33,7 +33,8 @@ from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
-from drivers.run import Run, one_blas_thread
+from drivers.run import Run
+from drivers.runners.execution import one_blas_thread
 from drivers.terminal.linear_result import print_result
 from drivers.workspace import Results, Workspace
 from jobs.design import Design

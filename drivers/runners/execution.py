@@ -1,0 +1,102 @@
+"""One job on a runner: its output, what mrjob says of it in the log of the run, its failure as one message."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jobs
+from drivers import interruption
+from drivers.runners.failures import explain_failure
+from drivers.runners.runner import Runner
+from drivers.terminal.progress import Meter
+from jobs.errors import ScanError
+from jobs.mrjob_compat import MRJob
+
+Say = Callable[[str], None]
+
+
+def execute(
+    runner: Runner,
+    job: type[MRJob],
+    arguments: list[str],
+    meter: Meter,
+    *,
+    log: str,
+    n_blocks: int,
+    last_seconds: float | None = None,
+    say: Say = lambda text: None,
+    read_output: bool = True,
+) -> list[bytes]:
+    """Runs a job, and gives the lines of its output; none where it is to stay where it is.
+
+    :param log: the file that gets what mrjob says
+    :param n_blocks: what the job reads
+    :param last_seconds: what a job like it took
+    :param say: gets, with -v, what mrjob says too
+    :raises ScanError: a job that failed
+    """
+    alias = arguments[0].partition("=")[2]
+    log_start = os.path.getsize(log) if os.path.exists(log) else 0
+    verbose = "-v" in arguments or "--verbose" in arguments
+    with logged(log, say if verbose else None):
+        try:
+            with (
+                one_blas_thread(),
+                runner.job_runner(job(args=arguments)) as running,
+                runner.watching(meter, n_blocks, last_seconds, running),
+            ):
+                running.run()
+                output = b"".join(running.cat_output()) if read_output else b""
+        except ScanError:
+            raise  # the inline runner raises the task's own error
+        except Exception as error:
+            interruption.check()
+            with open(log, encoding="utf-8", errors="replace") as f:
+                f.seek(log_start)
+                message = explain_failure(error, alias, runner.hints, f.read(), log)
+            logging.getLogger("mrjob").error(traceback.format_exc())
+            raise ScanError(message) from error
+    return [line for line in output.split(b"\n") if line.strip()]
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Where numpy was there before us, as in a notebook, its BLAS has as many threads as it likes: one, for the pass."""
+    if not jobs.NUMPY_CAME_FIRST:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
+
+
+class _Teller(logging.Handler):
+    """Tells the user what is logged."""
+
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self.say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say(self.format(record))
+
+
+@contextmanager
+def logged(path: str, say: Say | None = None) -> Iterator[None]:
+    """What mrjob says goes to the log of the run, and with -v to the user too."""
+    logger = logging.getLogger("mrjob")
+    kept = logger.handlers[:], logger.propagate, logger.level
+    file_handler = logging.FileHandler(path, encoding="utf-8")
+    file_handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.handlers = [file_handler, *([_Teller(say)] if say else [])]
+    logger.propagate, logger.level = False, logging.INFO
+    try:
+        yield
+    finally:
+        file_handler.close()
+        logger.handlers, logger.propagate, logger.level = kept
