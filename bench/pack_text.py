@@ -12,7 +12,7 @@ import json
 
 from drivers.packing.cache import pack
 from drivers.packing.formats.options import InputOptions
-from drivers.packing.pack import PackContents
+from drivers.packing.contents import PackContents
 from drivers.packing.sources import find_sources
 
 

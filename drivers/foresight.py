@@ -21,8 +21,8 @@ import pyarrow as pa
 from drivers.app import OK
 from drivers.columns import columns_of
 from drivers.packing.cache import Pack, find_pack, preview
+from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
-from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
 from drivers.runners import runner_class

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
+from drivers.packing.contents import SAMPLE_ROWS
 from drivers.packing.formats.options import FORMATS, HEADERS
-from drivers.packing.pack import SAMPLE_ROWS
 from jobs.text import MISSING_TOKENS
 
 # What a driver decides itself, and what mrjob runs a single task with.
@@ -93,6 +93,11 @@ def build_parser(job: type, description: str | None) -> Parser:
     )
     data.add_argument(
         "--sample-rows", type=natural, default=SAMPLE_ROWS, metavar="N", help="rows sampled on the way, for the report"
+    )
+    data.add_argument(
+        "--pack-here",
+        action="store_true",
+        help="read files on HDFS through this machine where -r hadoop would pack them there",
     )
     data.add_argument("--cache-dir", metavar="DIR", help="where packs are kept; Default: ~/.cache/scanlearn")
     data.add_argument(

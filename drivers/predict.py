@@ -24,11 +24,12 @@ from drivers.linear.intervals import COLUMNS, check_intervals, intervals
 from drivers.model import load_model, predict
 from drivers.options import add_foresight_options, add_input_options, names, share
 from drivers.packing.cache import Pack
+from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.formats.chunk_parser import Types
 from drivers.packing.kinds import TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to_arrow
 from drivers.packing.manifest import find_column
-from drivers.packing.pack import PackContents, Rejects, parse_ahead
+from drivers.packing.pack import Rejects, parse_ahead
 from drivers.packing.sources import find_sources
 from drivers.workspace import input_options
 from jobs.blocks import Block

@@ -11,9 +11,9 @@ import numpy as np
 
 from drivers.designs import id_hashes, level_of_codes
 from drivers.packing.cache import Pack
+from drivers.packing.contents import PackContents
 from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number, to_arrow
 from drivers.packing.locate import first_row_where, place_of_row
-from drivers.packing.pack import PackContents
 from drivers.wording import count
 from jobs.design import Design, missing_cells
 from jobs.errors import ScanError, quoted

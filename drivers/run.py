@@ -48,6 +48,7 @@ class Run:
         keep_passes: int = 5,
         progress: Progress | None = None,
         leftovers: Leftovers | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self.directory, self.pack, self.text = directory, pack, text
         self.progress = progress or Progress(quiet=True)
@@ -60,7 +61,7 @@ class Run:
         self.counts = RowCounts.from_json(checkpoint["counts"]) if checkpoint["counts"] else RowCounts()  # of the last pass
         self.warnings: list[str] = []  # of the passes; see `all_warnings`
         self._entry: dict[str, Any] = {}  # of the last pass in the ledger
-        self._runner: Runner | None = None
+        self._runner, self._is_ready = runner, False
         self._log = directory.file("run.log")
         os.makedirs(directory.file("queries"), exist_ok=True)
 
@@ -126,6 +127,9 @@ class Run:
                 self._runner = runner_class(self.alias)(
                     Setting(user, self.pack, self.directory, self.leftovers, self.progress)
                 )
+        if not self._is_ready:
+            self._runner.bring(self.pack)
+            self._is_ready = True
         arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
         started = time.perf_counter()
         with self.progress.one_pass(number) as meter:

@@ -78,7 +78,7 @@ def as_table(sample: SampleStatistics, pack: Pack) -> pa.Table:
     order = np.lexsort(sample.places.T[::-1])
     # Whole numbers beyond 2^53 are not exact in a sample, whose rows are of float64: they are looked up.
     exact = [name for name, kind in zip(manifest.columns, manifest.kinds) if kind in (INTEGER, HASH)]
-    looked_up = cells_at(pack, exact, sample.places[order, 1], sample.places[order, 2]) if exact else {}
+    looked_up = cells_at(pack, exact, sample.places[order]) if exact else {}
     columns, types = {}, manifest.types()
     for j, (name, kind) in enumerate(zip(manifest.columns, manifest.kinds)):
         values = looked_up.get(name, sample.rows[order, j])

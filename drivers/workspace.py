@@ -16,15 +16,19 @@ from typing import Any
 from drivers import interruption
 from drivers.app import UsageError
 from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
+from drivers.packing.contents import PackContents
 from drivers.packing.formats.options import InputOptions
-from drivers.packing.pack import PackContents
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores import standard_input
 from drivers.packing.stores.source import Source
 from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.runners import runner_class
+from drivers.runners.execution import logged
 from drivers.runners.leftovers import Leftovers, default_folder, sweep
+from drivers.runners.runner import Runner, Setting
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Progress
 from drivers.wording import count, size
 from jobs.design import Design
@@ -114,6 +118,7 @@ class Workspace(Results):
 
     pack: Pack
     run: Run
+    _runner: Runner | None = None  # where packing needs one
 
     def __init__(self, options: argparse.Namespace, name: str, contents: PackContents) -> None:
         self.reading = input_options(options)
@@ -131,6 +136,7 @@ class Workspace(Results):
             options.keep_passes,
             self.progress,
             self.leftovers,
+            self._runner,
         )
         self.warnings = self.run.warnings
 
@@ -139,8 +145,10 @@ class Workspace(Results):
         with interruption.held():
             kept = False
             try:
-                if hasattr(self, "run"):  # else it ended before there was one
+                if hasattr(self, "run"):
                     self.run.close()
+                elif self._runner is not None:  # it ended while the table was packed
+                    self._runner.close()
             except (ScanError, OSError) as error:
                 kept = True
                 print(f"not removed: {error}; the next run, or drivers/clean.py, tries again", file=sys.stderr)
@@ -174,14 +182,7 @@ class Workspace(Results):
         return sorted([*piped, *(find_sources(others) if others else [])], key=lambda source: source.path)
 
     def _pack(self, sources: list[Source], contents: PackContents) -> Pack:
-        options = self.options
-        n_bytes = sum(source.size for source in sources)
-        total = None
-        # Of a compressed file the bytes to come are not known.
-        if not find_pack(sources, self.reading, contents, options.cache_dir) and not any(map(compression, sources)):
-            total = n_bytes
-        with self.progress.packing(total) as advance:
-            made = pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
+        made = self._pack_there(sources, contents) or self._pack_here(sources, contents)
         for note in made.manifest.notes:
             self.progress.say(note)
         saved = self.directory.read_json(OPTIONS)
@@ -190,10 +191,37 @@ class Workspace(Results):
         self.directory.write_json(OPTIONS, saved)
         if made.rejects:
             shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
-        how = "found packed" if made.was_cached else f"packed from {size(n_bytes)}"
+        how = "found packed" if made.was_cached else f"packed from {size(sum(source.size for source in sources))}"
         columns = count(len(made.manifest.columns), "column")
         self.progress.say(f"{count(made.manifest.n_rows, 'row')} x {columns} {how}")
         return made
+
+    def _pack_there(self, sources: list[Source], contents: PackContents) -> Pack | None:
+        """The pack by jobs where the files lie; None where that cannot be."""
+        options, alias = self.options, self.options.runner or "inline"
+        scheme = runner_class(alias).packs_on
+        if scheme is None or options.pack_here or not all(source.path.startswith(scheme) for source in sources):
+            return None
+        from drivers.packing.there import NotInPieces, pack_there
+
+        log = self.directory.file("run.log")
+        with logged(log):
+            user = Switches(alias, options.mrjob_args)
+            self._runner = runner_class(alias)(Setting(user, None, self.directory, self.leftovers, self.progress))
+        try:
+            return pack_there(self._runner, sources, self.reading, contents, options.cache_dir, log)  # type: ignore[arg-type]
+        except NotInPieces as why:
+            self.progress.say(f"packed through this machine, since {why}")
+            return None
+
+    def _pack_here(self, sources: list[Source], contents: PackContents) -> Pack:
+        options = self.options
+        total = None
+        # Of a compressed file the bytes to come are not known.
+        if not find_pack(sources, self.reading, contents, options.cache_dir) and not any(map(compression, sources)):
+            total = sum(source.size for source in sources)
+        with self.progress.packing(total) as advance:
+            return pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
 
 
 def input_options(options: argparse.Namespace) -> InputOptions:

@@ -19,12 +19,13 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from jobs.errors import BadBlock
+from jobs.errors import BadBlock, quoted
 
 MAGIC = b"SLBLOCK1"
 BLOCK_LINE = b"scanlearn-block "
@@ -32,6 +33,7 @@ REFERENCE_LINE = b"scanlearn-reference "
 DTYPES = ("<f8", "<i8", "<i4")
 _PREFIX = struct.Struct("<8sII")
 _LARGEST_HEADER = 64 << 20
+_MOST_LISTED = 30
 
 
 @dataclass
@@ -123,6 +125,12 @@ class BlocksFile:
         self._file.close()
 
 
+def listed(names: Collection[str]) -> str:
+    """The names of columns as a message shows them: the first ones, and no more than the beginning of each."""
+    shown = [name if name.isprintable() and len(name) <= 40 else quoted(name) for name in islice(names, _MOST_LISTED)]
+    return ", ".join([*shown, "..."] if len(names) > _MOST_LISTED else shown)
+
+
 def _natural(piece: bytes) -> int:
     if not piece.isdigit() or len(piece) > 18:
         raise ValueError(f"{piece[:20].decode('latin-1')!r} is not a count")
@@ -148,9 +156,15 @@ def _parse(fetch: Callable[[int, int], bytes | memoryview], size: int, columns: 
         part, number, n_rows = header["part"], header["number"], header["rows"]
         if any(type(count) is not int or count < 0 for count in (part, number, n_rows)):
             raise ValueError("counts that are no counts")
+        if n_rows > size:  # a block without columns would otherwise have as many rows as it says
+            raise BadBlock(f"a block that claims more rows than its {size} bytes")
         for name, dtype_name, crc in header["columns"]:
+            if type(name) is not str:
+                raise BadBlock("a column whose name is no text")
+            if name in places:
+                raise BadBlock(f"the column {quoted(name)} twice")
             if dtype_name not in DTYPES:
-                raise BadBlock(f"a column of dtype {dtype_name!r}")
+                raise BadBlock(f"a column of dtype {quoted(str(dtype_name))}")
             n_bytes = n_rows * np.dtype(dtype_name).itemsize
             places[name] = (offset, n_bytes, dtype_name, crc)
             offset += n_bytes
@@ -161,10 +175,10 @@ def _parse(fetch: Callable[[int, int], bytes | memoryview], size: int, columns: 
     found = {}
     for name in columns:
         if name not in places:
-            raise BadBlock(f"a block without the column {name!r}; it has {', '.join(places)}")
+            raise BadBlock(f"a block without the column {quoted(name)}; it has {listed(places)}")
         start, n_bytes, dtype_name, crc = places[name]
         data = fetch(start, n_bytes)
         if len(data) != n_bytes or zlib.crc32(data) != crc:
-            raise BadBlock(f"a block whose column {name!r} is cut short or damaged")
+            raise BadBlock(f"a block whose column {quoted(name)} is cut short or damaged")
         found[name] = np.frombuffer(data, np.dtype(dtype_name))
     return Block(part, number, n_rows, found)

@@ -11,23 +11,22 @@ A job of its own is a file with a subclass that names its statistic:
         statistics_class = WOLSStatistics
 """
 
-import io
 import math
 import os
-import sys
 import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from jobs import lifeline
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, BlocksFile, read_line
 from jobs.design import Design, RowCounts
 from jobs.environment import Environment
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.contract import Statistics
-from jobs.mrjob_compat import BytesProtocol, BytesValueProtocol, MRJob, jobconf_from_env
+from jobs.mrjob_compat import BytesProtocol, jobconf_from_env
+from jobs.pack_report import REPORT_LINE
+from jobs.query_job import QueryJob, load_query
 from jobs.records import Record
 from jobs.text import TextFormat, TextReader
 from jobs.tree import MergeTree
@@ -97,14 +96,12 @@ class PassAnswer(Record):
 KEY = b"scan"
 
 
-class MRScan(MRJob):
+class MRScan(QueryJob):
     """Base of the jobs with one record back; see the module."""
 
     statistics_class: "type[Statistics]"
 
-    INPUT_PROTOCOL = BytesValueProtocol
     INTERNAL_PROTOCOL = BytesProtocol
-    OUTPUT_PROTOCOL = BytesValueProtocol
     # Values come in the order of the data, so that siblings meet early and the reducer holds few of them.
     SORT_VALUES = True
 
@@ -113,7 +110,6 @@ class MRScan(MRJob):
 
     def configure_args(self):
         super().configure_args()
-        self.add_file_arg("--query", help="The file with the query of this pass: a ScanQuery record on one line.")
         self.add_passthru_arg(
             "--blocks", default=None, help="The file of blocks that reference lines point into. Default: %(default)s"
         )
@@ -122,7 +118,7 @@ class MRScan(MRJob):
 
     def mapper_init(self):
         self.started = time.perf_counter()
-        self.query = load_query(self.options.query)
+        self.query = load_query(self.options.query, ScanQuery)
         self.columns = self.query.design.columns()
         self.blocks_file = BlocksFile(self.options.blocks) if self.options.blocks else None
         self.text = TextReader(self.query.text, _split_name(), self.columns) if self.query.text else None
@@ -137,6 +133,8 @@ class MRScan(MRJob):
         Output: none yet."""
         if line.startswith((BLOCK_LINE, REFERENCE_LINE)):
             self.add_block(read_line(line, self.columns, self.blocks_file))
+        elif line.startswith(REPORT_LINE):
+            pass  # MRPack's, of what the blocks before it hold
         elif self.text:
             for block in self.text.read(line):
                 self.add_block(block)
@@ -201,7 +199,7 @@ class MRScan(MRJob):
             reports.append(report)
         statistics = answer if self.statistics_class.order_free else tree.total()
         if statistics is None:
-            statistics = self.statistics_class.zero(load_query(self.options.query).question)
+            statistics = self.statistics_class.zero(load_query(self.options.query, ScanQuery).question)
         environments = [report.environment for report in reports]
         distinct = sorted({e.to_line(): e for e in environments}.items())
         return PassAnswer(
@@ -218,31 +216,6 @@ class MRScan(MRJob):
         if not isinstance(statistics, self.statistics_class) or self.statistics_class.order_free != order_free:
             raise BadRecord(f"a task's result is a {type(statistics).__name__}, and none of {type(self).__name__}")
 
-    # -- a stray print or warning must not end the task or spoil its output -------------------------------------------
-
-    def run_mapper(self, step_num=0):
-        with self._text_streams():
-            super().run_mapper(step_num)
-
-    def run_reducer(self, step_num=0):
-        with self._text_streams():
-            super().run_reducer(step_num)
-
-    @contextmanager
-    def _text_streams(self):
-        """mrjob's inline runner makes sys.stdout and sys.stderr byte streams, so that print() and numpy's warnings
-        raise TypeError; elsewhere a print would corrupt the job's output. Both go to stderr as text instead."""
-        lifeline.hold_on()
-        self.sandbox(stdin=self.stdin, stdout=self.stdout, stderr=self.stderr)  # pins the byte streams
-        kept = sys.stdout, sys.stderr
-        text = io.TextIOWrapper(self.stderr, encoding="utf-8", errors="backslashreplace", write_through=True)
-        sys.stdout = sys.stderr = text
-        try:
-            yield
-        finally:
-            text.detach()
-            sys.stdout, sys.stderr = kept
-
 
 @contextmanager
 def _refusing(what):
@@ -253,17 +226,6 @@ def _refusing(what):
         raise ScanError(f"a task has too little memory: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise BadRecord(f"{what} ({type(error).__name__}: {error})") from error
-
-
-def load_query(path):
-    """The ScanQuery in a file."""
-    if not path:
-        raise ScanError("a pass needs --query FILE; a driver writes one for each pass into its run directory")
-    try:
-        with open(path, "rb") as f:
-            return ScanQuery.from_line(f.read())
-    except OSError as error:
-        raise ScanError(f"the query {path} cannot be read: {error.strerror}") from None
 
 
 def _labelled(label, record):

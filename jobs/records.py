@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ from jobs.errors import BadRecord
 FORMAT = "scanlearn1"
 _SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
 _DTYPES = frozenset(np.dtype(code).newbyteorder("<").str for code in "?bhilqBHILQefd")
+# No array without elements has more rows or columns: nothing else would bound them, and whoever walks over them.
+_LONGEST_EMPTY = 2**20
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _classes: dict[str, type[Record]] = {}
 
@@ -87,7 +90,7 @@ class Record:
         text = line.decode("latin-1") if isinstance(line, bytes) else line
         # Hadoop streaming ends a line that has a key only by a tab; a record holds none.
         pieces = text.rstrip("\t\r\n").split(" ")
-        shown = _shorten(text)
+        shown = repr(text if len(text) <= 60 else text[:60] + "...")
         if pieces[0] != FORMAT:
             raise BadRecord(f"this is not a {FORMAT} record: {shown}")
         if len(pieces) != 4:
@@ -104,9 +107,9 @@ class Record:
             record = _decode(json.loads(header), buffer)
             buffer.finish()
         except BadRecord as error:
-            raise BadRecord(f"{error}: {shown}") from None
+            raise BadRecord(f"{_cut(str(error), 200)}: {shown}") from None
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
-            raise BadRecord(f"a record that cannot be decoded ({error}): {shown}") from None
+            raise BadRecord(f"a record that cannot be decoded ({_cut(str(error), 200)}): {shown}") from None
         if not isinstance(record, cls):
             raise BadRecord(f"a record of {type(record).__name__} where one of {cls.__name__} should be: {shown}")
         return record
@@ -131,16 +134,18 @@ class Record:
         if not isinstance(values, dict) or set(values) != names:
             raise BadRecord(f"{cls.__name__} needs exactly the fields {', '.join(sorted(names))}")
         arguments = {}
-        for f in dataclasses.fields(cls):
-            value = values[f.name]
-            if "dtype" in f.metadata or _type_name(f) == "float":
-                value = _restore_special(value)
-            elif _type_name(f) in _classes:
-                value = _classes[_type_name(f)].from_json(value)
-            arguments[f.name] = value
         try:
+            for f in dataclasses.fields(cls):
+                value = values[f.name]
+                if "dtype" in f.metadata or _type_name(f) == "float":
+                    value = _restore_special(value)
+                elif _type_name(f) in _classes:
+                    value = _classes[_type_name(f)].from_json(value)
+                else:
+                    _check_type(cls, f, value)
+                arguments[f.name] = value
             return cls(**arguments)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise BadRecord(f"{cls.__name__} cannot be read: {error}") from None
 
 
@@ -163,7 +168,41 @@ def readable(value: Any) -> Any:
 
 def _type_name(f: Any) -> str:
     """The declared type of a field; it is no string where a module evaluates its annotations."""
-    return f.type if isinstance(f.type, str) else getattr(f.type, "__name__", "")
+    if isinstance(f.type, str):
+        return f.type
+    return f.type.__name__ if isinstance(f.type, type) else re.sub(r"\w+\.", "", str(f.type))
+
+
+def _check_type(cls: type, f: Any, value: Any) -> None:
+    """Holds what came from outside to the declared type of its field; of numbers, texts and records the constructor does.
+
+    :raises BadRecord: a value of another type
+    """
+    if "dtype" in f.metadata:
+        # An array of floats is none of counts, whatever it holds.
+        fits = isinstance(value, np.ndarray) and np.can_cast(value.dtype, f.metadata["dtype"], "same_kind")
+        kind = f"array of {f.metadata['dtype']}"
+    else:
+        kind = _type_name(f)
+        fits = kind in _SCALARS or kind in _classes or _is_of(value, kind)
+    if not fits:
+        raise BadRecord(f"{cls.__name__}.{f.name} must be of type {kind}, not {_cut(repr(value), 60)}")
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    """Whether a value is of a type, as the fields of records spell theirs: Optional[str], list[int], dict[str, str]."""
+    outer, _, inner = kind.partition("[")
+    inner = inner[:-1]
+    if outer == "Optional":
+        return value is None or _is_of(value, inner)
+    if outer == "list":
+        return isinstance(value, list) and (not inner or all(_is_of(item, inner) for item in value))
+    if outer == "dict":
+        _, _, inner = inner.partition(", ")
+        return isinstance(value, dict) and (not inner or all(_is_of(item, inner) for item in value.values()))
+    if outer in _SCALARS:
+        return type(value) is _SCALARS[outer]
+    return outer == "Any" or isinstance(value, _classes.get(outer, Record))
 
 
 def _restore_special(value: Any) -> Any:
@@ -212,7 +251,10 @@ def _decode(value: Any, payload: _Payload) -> Any:
     fields = value["fields"]
     if set(fields) != {f.name for f in dataclasses.fields(cls)}:
         raise BadRecord(f"a record of {cls.__name__} with other fields, so of another version of scanlearn")
-    return cls(**{name: _decode(fields[name], payload) for name in fields})
+    arguments = {name: _decode(fields[name], payload) for name in fields}
+    for f in dataclasses.fields(cls):
+        _check_type(cls, f, arguments[f.name])
+    return cls(**arguments)
 
 
 class _Payload:
@@ -223,10 +265,13 @@ class _Payload:
         self.offset = 0
 
     def take(self, dtype_name: str, shape: list[int]) -> np.ndarray:
-        if dtype_name not in _DTYPES or any(type(n) is not int or n < 0 for n in shape):
-            raise BadRecord(f"an array of dtype {dtype_name!r} and shape {shape}")
+        is_shape = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        if dtype_name not in _DTYPES or not is_shape:
+            raise BadRecord(f"an array of dtype {dtype_name!r} and shape {shape!r}")
         dtype = np.dtype(dtype_name)
         count = math.prod(shape)
+        if count == 0 and max(shape) > _LONGEST_EMPTY:
+            raise BadRecord("an array of a size that none has")
         end = self.offset + count * dtype.itemsize
         if end > len(self.data):
             raise BadRecord("an array longer than the record's payload")
@@ -239,5 +284,6 @@ class _Payload:
             raise BadRecord("a payload longer than the record's arrays")
 
 
-def _shorten(text: str, width: int = 60) -> str:
-    return repr(text if len(text) <= width else text[:width] + "...")
+def _cut(text: str, width: int) -> str:
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= width else text[:width] + "..."

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.blocks import Block
-from jobs.errors import BadRow, ScanError
+from jobs.blocks import Block, listed
+from jobs.errors import BadRecord, BadRow, ScanError, quoted
 from jobs.records import Record
 
 # Cells that count as missing in any column. NaN is no such word: in a column of numbers it is a missing number, in one of
@@ -37,6 +37,10 @@ class TextFormat(Record):
         if self.missing_tokens is None:
             self.missing_tokens = list(MISSING_TOKENS)
         super().__post_init__()
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise BadRecord(
+                f"the delimiter of a text is one character, and neither a quote nor a line end: {quoted(self.delimiter)}"
+            )
 
 
 class TextReader:
@@ -48,12 +52,12 @@ class TextReader:
         self.part = int.from_bytes(hashlib.sha256(split.encode()).digest()[:7], "little")
         self.number = 0
         self.n_rejected = 0
-        self._header = text_format.header.encode()
-        self._wanted = list(wanted or text_format.columns)
-        for name in self._wanted:
+        self._header = text_format.header.encode("utf-8", "surrogatepass")
+        self.wanted = list(wanted or text_format.columns)
+        for name in self.wanted:
             if name not in text_format.columns:
-                raise ScanError(f"the text has no column {name!r}; its columns are {', '.join(text_format.columns)}")
-        self._places = [text_format.columns.index(name) for name in self._wanted]
+                raise ScanError(f"the text has no column {quoted(name)}; its columns are {listed(text_format.columns)}")
+        self._places = [text_format.columns.index(name) for name in self.wanted]
         self._lines: list[str] = []
         # A token that is a number would pass for one in the fast way.
         self._fast = not any(map(_is_finite_number, text_format.missing_tokens))
@@ -70,15 +74,15 @@ class TextReader:
         if not self._lines:
             return
         lines, self._lines = self._lines, []
-        matrix = self._parse_all(lines) if self._fast else None
+        matrix = self.parse_all(lines) if self._fast else None
         if matrix is None:
             matrix = self._parse_each(lines)
         if len(matrix):
-            columns = {name: matrix[:, j].copy() for j, name in enumerate(self._wanted)}
+            columns = {name: matrix[:, j].copy() for j, name in enumerate(self.wanted)}
             yield Block(self.part, self.number, len(matrix), columns)
             self.number += 1
 
-    def _parse_all(self, lines: list[str]) -> np.ndarray | None:
+    def parse_all(self, lines: list[str]) -> np.ndarray | None:
         """The fast way, for lines that hold nothing but finite numbers; None when they hold anything else."""
         delimiter = self.format.delimiter
         # loadtxt would not miss cells beyond the columns it is asked for.
@@ -95,14 +99,18 @@ class TextReader:
         rows = []
         for line in lines:
             try:
-                rows.append(self._parse_line(line))
+                rows.append(self.parse_line(line))
             except BadRow:
                 self.n_rejected += 1
                 if self.n_rejected > self.format.max_bad_rows:
                     raise
-        return np.array(rows, dtype=float).reshape(len(rows), len(self._wanted))
+        return np.array(rows, dtype=float).reshape(len(rows), len(self.wanted))
 
-    def _parse_line(self, line: str) -> list[float]:
+    def parse_line(self, line: str) -> list[float]:
+        """The wanted cells of a line.
+
+        :raises BadRow: a line of another length, or with a cell that is no number
+        """
         try:
             cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
         except csv.Error as error:
@@ -111,7 +119,7 @@ class TextReader:
             raise BadRow(
                 f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}"
             )
-        return [self._number(cells[j].strip(), name, line) for j, name in zip(self._places, self._wanted)]
+        return [self._number(cells[j].strip(), name, line) for j, name in zip(self._places, self.wanted)]
 
     def _number(self, cell: str, name: str, line: str) -> float:
         if cell in self.format.missing_tokens or cell.lower().lstrip("+-") == "nan":

@@ -24,8 +24,11 @@ from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
+from jobs.mr_manifest import MRManifest
+from jobs.mr_pack import MRPack
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
+from jobs.mr_texts import MRTexts
 from jobs.mr_wols import MRWOLS
 from jobs.mr_wols_folds import MRWOLSFolds
 from jobs.mr_wols_gradient import MRWOLSGradient
@@ -86,6 +89,9 @@ WOLS_RESIDUALS_WEIGHTED = (
     "leverage_sum", "cluster_keys", "cluster_scores",
     "n_influential", "n_leverage_one", "leverage_one_places", "successive_square_sum", "piece_places", "piece_ends",
 )  # fmt: skip
+
+# The jobs that gather no statistic: they pack text where it lies.
+PACKING_JOBS = (MRPack, MRTexts, MRManifest)
 
 ENTRIES = [
     Entry(

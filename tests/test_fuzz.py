@@ -31,7 +31,7 @@ from drivers.packing.formats import open_table
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import TEXT_TYPE
 from drivers.packing.locate import place_of_row
-from drivers.packing.pack import PackContents
+from drivers.packing.contents import PackContents
 from drivers.packing.sources import find_sources
 from drivers.run_wols import main
 from jobs.blocks import BlocksFile, read_line

@@ -22,11 +22,13 @@ from jobs.blocks import Block
 from jobs.design import Design, RowCounts
 from jobs.errors import BadBlock, BadRecord, BadRow, ScanError
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
-from jobs.mr_scan import MRScan, PassAnswer, Subtree, TaskReport, load_query
+from jobs.mr_pack import MRPack
+from jobs.mr_scan import MRScan, PassAnswer, ScanQuery, Subtree, TaskReport
 from jobs.mr_wols import MRWOLS
+from jobs.query_job import QueryJob, load_query
 from jobs.records import Record
 from jobs.text import TextFormat
-from tests.registry import ENTRIES, gather, make_blocks, run_job, write_blocks, write_query
+from tests.registry import ENTRIES, PACKING_JOBS, gather, make_blocks, run_job, write_blocks, write_query
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "jobs").glob("mr_*.py"))
@@ -386,12 +388,12 @@ def test_a_column_the_blocks_do_not_have_is_named(tmp_path, blocks):
 
 def test_queries_that_cannot_be_read_are_named(tmp_path, blocks):
     with pytest.raises(ScanError, match="needs --query"):
-        load_query(None)
+        load_query(None, ScanQuery)
     with pytest.raises(ScanError, match="nowhere cannot be read"):
-        load_query(str(tmp_path / "nowhere"))
+        load_query(str(tmp_path / "nowhere"), ScanQuery)
     (tmp_path / "other").write_text(WOLSQuery(np.zeros(1)).to_line())
     with pytest.raises(BadRecord, match="ScanQuery"):
-        load_query(str(tmp_path / "other"))
+        load_query(str(tmp_path / "other"), ScanQuery)
 
 
 # -- what is emitted ---------------------------------------------------------------------------------------------------
@@ -433,7 +435,8 @@ def test_a_task_emits_few_records_of_one_key_in_the_order_of_the_data(case, tmp_
 
 
 def test_every_job_file_is_in_the_registry():
-    assert {path.stem for path in JOBS} == {entry.job.__module__.rpartition(".")[2] for entry in ENTRIES}
+    jobs = {entry.job for entry in ENTRIES} | set(PACKING_JOBS)
+    assert {path.stem for path in JOBS} == {job.__module__.rpartition(".")[2] for job in jobs}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -452,18 +455,20 @@ def test_a_job_file_has_one_job_class_and_runs_it(path):
         assert guards == []
         return
     assert own[0].__name__ == "MR" + path.stem[3:].title().replace("_", "").replace("Wols", "WOLS")
-    assert issubclass(own[0], MRScan)
+    assert issubclass(own[0], QueryJob)
+    assert issubclass(own[0], MRScan) != (own[0] in PACKING_JOBS)
     assert guards == [tree.body[-1]]
     assert ast.unparse(guards[0]) == f"if __name__ == '__main__':\n    {own[0].__name__}.run()"
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_a_job_has_one_step_and_no_option_that_mrjob_takes_for_a_step(path):
-    job_class = next(entry.job for entry in ENTRIES if entry.job.__module__ == f"jobs.{path.stem}")
+    jobs = [*(entry.job for entry in ENTRIES), *PACKING_JOBS]
+    job_class = next(job for job in jobs if job.__module__ == f"jobs.{path.stem}")
     job = job_class(["--no-conf"])
     (step,) = job.steps()
     assert step.description()["type"] == "streaming"
-    assert set(step.description()) == {"type", "mapper", "reducer"}
+    assert set(step.description()) == {"type", "mapper", "reducer"} - ({"reducer"} if job_class is MRPack else set())
     plain = MRJob(["--no-conf"])
     known = {name for action in plain.arg_parser._actions for name in action.option_strings}
     ours = {name for action in job.arg_parser._actions for name in action.option_strings} - known

@@ -25,7 +25,8 @@ from drivers.packing.chunks import QuotedEnds, chunks, count_lines
 from drivers.packing.formats.delimited import DelimitedParser
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.locate import first_row_where, place_of_row
-from drivers.packing.pack import PackContents, rows_per_block
+from drivers.packing.contents import PackContents
+from drivers.packing.pack import rows_per_block
 from drivers.packing.sources import find_sources
 from jobs.blocks import BlocksFile, read_line
 from jobs.errors import ScanError

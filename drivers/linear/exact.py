@@ -160,7 +160,7 @@ def _look_back(
     residuals = run.scan("residuals", MRWOLSResiduals, query, gathered.design_of_training())
     found = diagnostics(residuals, query, measures) if tests else None
     for row in [*found["influential"], *found["leverage_one"]] if found else []:
-        row["place"] = name_of_row(run.pack, row["block"], row["position"])
+        row["place"] = name_of_row(run.pack, row["part"], row["block"], row["position"])
     estimates = estimates_of(choice.solution)
     return found, sandwich_tables(estimates, query, residuals, measures, settings.level, label=choice.label)
 

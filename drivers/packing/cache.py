@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +20,15 @@ from itertools import islice
 
 import pyarrow as pa
 
+from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.formats.options import InputOptions
-from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest
-from drivers.packing.pack import BLOCKS, DICTIONARIES, INDEX, MANIFEST, REJECTS, SAMPLE, PackContents, Progress, write_pack
+from drivers.packing.kinds import TEXT
+from drivers.packing.manifest import DICTIONARIES, FORMAT_VERSION, MANIFEST, SAMPLE, Dictionaries, Manifest
+from drivers.packing.pack import BLOCKS, INDEX, REJECTS, Progress, write_pack
 from drivers.packing.stores import store_of
 from drivers.packing.stores.source import Source
+from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, Block, BlocksFile, read_line
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.sample import SampleStatistics
 
@@ -40,13 +43,15 @@ def default_cache_dir() -> str:
 
 @dataclass
 class Pack:
-    """A whole pack on disk."""
+    """A whole pack: its blocks on disk, or on a cluster at `url`, all else on disk."""
 
     folder: str
     manifest: Manifest
     options: InputOptions
     was_cached: bool
     is_partial: bool = False  # only the first chunk of its table
+    url: str | None = None
+    read_url: Callable[[str], Iterator[bytes]] | None = None  # the lines there
 
     def path(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -58,6 +63,33 @@ class Pack:
     @property
     def index(self) -> str:
         return self.path(INDEX)
+
+    @property
+    def n_bytes(self) -> int:
+        """About the bytes of its blocks."""
+        if self.url is None:
+            return os.path.getsize(self.blocks)
+        return self.manifest.n_rows * sum(4 if kind == TEXT else 8 for kind in self.manifest.kinds)
+
+    def read(self, columns: Sequence[str], only: Collection[tuple[int, int]] | None = None) -> Iterator[Block]:
+        """The blocks, or `only` those of some (part, number), and some of their columns, in the order in which they lie."""
+        file = BlocksFile(self.blocks) if self.url is None else None
+        try:
+            for line in self._lines():
+                part, number = line.split(b" ", 3)[1:3] if line.startswith((BLOCK_LINE, REFERENCE_LINE)) else (b"", b"")
+                if part and (only is None or (int(part), int(number)) in only):
+                    yield read_line(line.rstrip(b"\t\r\n"), columns, file)
+        finally:
+            if file is not None:
+                file.close()
+
+    def _lines(self) -> Iterator[bytes]:
+        if self.url is None:
+            with open(self.index, "rb") as f:
+                yield from f
+        else:
+            assert self.read_url is not None
+            yield from self.read_url(f"{self.url}/part-*")
 
     @property
     def rejects(self) -> str | None:
@@ -90,11 +122,11 @@ def pack(
     """
     contents = contents or PackContents()
     cache_dir = os.path.abspath(cache_dir or default_cache_dir())
-    folder = _folder(cache_dir, sources, options, contents)
+    folder = folder_of(cache_dir, sources, options, contents)
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-        with _lock(folder + ".lock"):
-            manifest = _read_manifest(folder)
+        with locked(folder + ".lock"):
+            manifest = read_manifest(folder)
             # A pack made under a larger allowance of bad rows is not what this call asks for.
             if manifest is not None and manifest.n_rejected <= contents.max_bad_rows:
                 os.utime(folder)
@@ -104,7 +136,7 @@ def pack(
             os.mkdir(growing, mode=0o700)
             try:
                 manifest = write_pack(open_table(sources, options), sources, contents, growing, progress)
-                _same_as_before(sources)
+                same_as_before(sources)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.rename(growing, folder)
             except BaseException:
@@ -124,8 +156,8 @@ def find_pack(
     sources: list[Source], options: InputOptions, contents: PackContents, cache_dir: str | None = None
 ) -> Pack | None:
     """The pack of these sources where it is in the cache."""
-    folder = _folder(os.path.abspath(cache_dir or default_cache_dir()), sources, options, contents)
-    manifest = _read_manifest(folder)
+    folder = folder_of(os.path.abspath(cache_dir or default_cache_dir()), sources, options, contents)
+    manifest = read_manifest(folder)
     if manifest is None or manifest.n_rejected > contents.max_bad_rows:
         return None
     return Pack(folder, manifest, options, True)
@@ -139,17 +171,23 @@ def preview(sources: list[Source], options: InputOptions, contents: PackContents
     return Pack(folder, manifest, options, False, is_partial)
 
 
-def _folder(cache_dir: str, sources: list[Source], options: InputOptions, contents: PackContents) -> str:
-    return os.path.join(cache_dir, "packs", _key(sources, options, contents))
+def folder_of(
+    cache_dir: str, sources: list[Source], options: InputOptions, contents: PackContents, where: str | None = None
+) -> str:
+    """The folder of a pack in the cache; `where`: on which cluster its blocks are, None for here."""
+    return os.path.join(cache_dir, "packs", _key(sources, options, contents, where))
 
 
-def _key(sources: list[Source], options: InputOptions, contents: PackContents) -> str:
+def _key(sources: list[Source], options: InputOptions, contents: PackContents, where: str | None) -> str:
     files = [(source.path, source.size, source.version) for source in sources]
     made_of = [FORMAT_VERSION, files, dataclasses.astuple(options), contents.chosen, contents.hashed, contents.sample_rows]
+    if where is not None:
+        made_of.append(where)
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:24]
 
 
-def _read_manifest(folder: str) -> Manifest | None:
+def read_manifest(folder: str) -> Manifest | None:
+    """The manifest of a pack that is whole; None without one."""
     try:
         with open(os.path.join(folder, MANIFEST), "rb") as f:
             return Manifest.from_line(f.read())
@@ -157,14 +195,15 @@ def _read_manifest(folder: str) -> Manifest | None:
         return None
 
 
-def _same_as_before(sources: list[Source]) -> None:
+def same_as_before(sources: list[Source]) -> None:
+    """:raises ScanError: a file that has changed since it was found"""
     for source in sources:
         if store_of(source.path).version(source) != source.version:
             raise ScanError(f"{source.shown} changed while it was being read; run again when it is complete")
 
 
 @contextmanager
-def _lock(path: str) -> Iterator[None]:
+def locked(path: str) -> Iterator[None]:
     """Holds other processes off the same pack; the system lets go of the lock when a process dies."""
     with open(path, "w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)

@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from drivers.packing.cache import Pack
 from drivers.packing.formats import open_table
 from drivers.packing.stores.source import Source
-from jobs.blocks import BlocksFile, read_line
 
 
 def first_row_where(pack: Pack, column: str, condition: Callable[[np.ndarray], np.ndarray]) -> tuple[int, float] | None:
     """The first row, counted from 0, whose cell meets a condition, and that cell; None without one."""
-    blocks = BlocksFile(pack.blocks)
-    try:
-        with open(pack.index, "rb") as f:
-            for line in f:
-                block = read_line(line.rstrip(b"\n"), [column], blocks)
-                found = np.flatnonzero(condition(block.columns[column]))
-                if len(found):
-                    row = int(found[0])
-                    return block.number * pack.manifest.block_rows + row, float(block.columns[column][row])
-    finally:
-        blocks.close()
-    return None
+    found: list[tuple[int, float]] = []
+    for block in pack.read([column]):
+        rows = np.flatnonzero(condition(block.columns[column]))
+        if len(rows):
+            row = int(rows[0])
+            found.append((pack.manifest.row(block.part, block.number, row), float(block.columns[column][row])))
+            if pack.url is None:  # else parts lie as the cluster put them
+                break
+    return min(found, default=None)
 
 
-def cells_at(pack: Pack, columns: list[str], numbers: np.ndarray, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """The cells of some rows, given by block and place in it, in this order: one array a column, typed as its blocks."""
-    blocks = BlocksFile(pack.blocks)
-    order = np.argsort(numbers, kind="stable")
-    found: dict[str, list[np.ndarray]] = {name: [] for name in columns}
-    try:
-        with open(pack.index, "rb") as f:
-            for number, line in enumerate(f):
-                first, last = np.searchsorted(numbers[order], [number, number + 1])
-                rows = positions[order[first:last]]
-                if len(rows):
-                    block = read_line(line.rstrip(b"\n"), columns, blocks)
-                    for name in columns:
-                        found[name].append(block.columns[name][rows])
-    finally:
-        blocks.close()
-    back = np.argsort(order, kind="stable")
-    return {name: np.concatenate(pieces)[back] if pieces else np.zeros(0) for name, pieces in found.items()}
+def cells_at(pack: Pack, columns: list[str], places: np.ndarray) -> dict[str, np.ndarray]:
+    """The cells of some rows, given by part, block and place in it, shape (m, 3): one array a column, as in its blocks."""
+    order = np.lexsort(places.T[::-1])
+    wanted: dict[tuple[int, int], list[int]] = {}
+    for i in order:
+        wanted.setdefault((int(places[i, 0]), int(places[i, 1])), []).append(int(i))
+    found: dict[str, dict[int, Any]] = {name: {} for name in columns}
+    for block in pack.read(columns, wanted):
+        for i in wanted[block.part, block.number]:
+            for name in columns:
+                found[name][i] = block.columns[name][places[i, 2]]
+    return {name: np.array([cells[i] for i in range(len(places))]) for name, cells in found.items()}
 
 
-def name_of_row(pack: Pack, block: int, position: int) -> str:
+def name_of_row(pack: Pack, part: int, block: int, position: int) -> str:
     """ "FILE, row N" for a row of a block, rows counted from 1 among those of the file that were read: without parsing."""
-    which, left = _source_of(pack, block * pack.manifest.block_rows + position)
+    which, left = _source_of(pack, pack.manifest.row(part, block, position))
     return f"{_sources(pack)[which].shown}, row {left + 1:,}"
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import difflib
+import json
+import os
+import zlib
 from dataclasses import dataclass
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +16,17 @@ import pyarrow as pa
 from drivers.packing.kinds import HASH, INTEGER, TEXT
 from drivers.wording import listed
 from jobs.errors import ScanError
+from jobs.kernels.sample import SampleStatistics
+from jobs.moments import Moments
 from jobs.records import Record, array_field
 from jobs.text import TextFormat
 
-FORMAT_VERSION = 2
+if TYPE_CHECKING:
+    from drivers.packing.column_types import ColumnTypes
+    from drivers.packing.formats import Reader
+
+FORMAT_VERSION = 3
+SAMPLE, MANIFEST, DICTIONARIES = "sample.record", "manifest.record", "dictionaries.record"
 
 
 @dataclass
@@ -27,7 +37,7 @@ class Manifest(Record):
     the files themselves, None where they cannot; unit: what messages count rows by, "line" or "row"; delimiter: of the
     files, a comma where they have none; notes: what was found and not given; left_out: columns that are not here, and
     why; sources: path, size, version, copy, first_row and n_rows of each file; fingerprint: a checksum of all blocks
-    and dictionaries.
+    and dictionaries; parts: number and rows of each part, in their order, whose blocks are all full but its last.
     """
 
     format_version: int
@@ -50,6 +60,7 @@ class Manifest(Record):
     maxima: np.ndarray = array_field("<f8", 1)
     n_missing: np.ndarray = array_field("<i8", 1)
     n_texts: np.ndarray = array_field("<i8", 1)  # in a column's dictionary; 0 for one of numbers
+    parts: np.ndarray = array_field("<i8", 2)  # (m, 2)
 
     def index(self, name: str) -> int:
         """The place of a column.
@@ -59,6 +70,11 @@ class Manifest(Record):
         if name in self.left_out:
             raise ScanError(f"the column {name!r} {self.left_out[name]}")
         return find_column(self.columns, name, self.notes)
+
+    def row(self, part: int, block: int, position: int) -> int:
+        """The number of a row, from 0, in the order of the data."""
+        before = int(self.parts[self.parts[:, 0] < part, 1].sum())
+        return before + block * self.block_rows + position
 
     def kind(self, name: str) -> str:
         """The kind of a column."""
@@ -102,3 +118,42 @@ def find_column(columns: list[str], name: str, notes: list[str] | None = None) -
     hint = f"; did you mean {close[0]!r}?" if close else ";"
     why = "".join(f"\n  {note}" for note in notes or [])
     raise ScanError(f"there is no column {name!r}{hint} the columns are {listed(columns)}{why}")
+
+
+def make_manifest(
+    reader: Reader, columns: ColumnTypes, moments: Moments, texts: dict[str, list[str]], *, fingerprint: str, **counts: Any
+) -> Manifest:
+    """The manifest of a table that has been packed; `counts`: the fields that only its packing knows."""
+    kinds = columns.kinds
+    if texts:
+        fingerprint += f"-{zlib.crc32(json.dumps(texts).encode()):08x}"
+    n_present = counts["n_rows"] - moments.n_missing
+    known = moments.numbers & (n_present > 0)
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        columns=list(kinds),
+        kinds=list(kinds.values()),
+        schema=schema_text(columns.types),
+        text=reader.text,
+        unit=reader.unit,
+        delimiter=reader.delimiter,
+        notes=list(reader.notes),
+        left_out=columns.left_out,
+        fingerprint=fingerprint,
+        means=np.divide(moments.sums, n_present, out=np.full(len(kinds), np.nan), where=known),
+        minima=np.where(known, moments.minima, np.nan),
+        maxima=np.where(known, moments.maxima, np.nan),
+        n_missing=moments.n_missing,
+        n_texts=np.array([len(texts.get(name, ())) for name in kinds], dtype=np.int64),
+        **counts,
+    )
+
+
+def write_records(folder: str, manifest: Manifest, sample: SampleStatistics, texts: dict[str, list[str]]) -> None:
+    """Writes the records that lie beside the blocks; the manifest comes last."""
+    records: list[tuple[str, Record]] = [(SAMPLE, sample), (DICTIONARIES, Dictionaries(texts)), (MANIFEST, manifest)]
+    for name, record in records:
+        with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+            f.write(record.to_line() + "\n")
+            f.flush()
+            os.fsync(f.fileno())

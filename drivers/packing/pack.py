@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
 
+from drivers.packing.column_types import ColumnTypes, Retype, is_numeric
+from drivers.packing.contents import PackContents
 from drivers.packing.formats import Parser, Reader
-from drivers.packing.formats.chunk_parser import Parsed, Reject, Types
-from drivers.packing.kinds import (
-    DATE,
-    EXACT,
-    HASH,
-    INTEGER,
-    MOST_TEXTS,
-    NUMBER,
-    TEXT,
-    TEXT_TYPE,
-    Column,
-    Dictionary,
-    Texts,
-    hashes,
-    is_finite,
-    is_whole,
-    kind_of,
-)
-from drivers.packing.manifest import FORMAT_VERSION, Dictionaries, Manifest, find_column, schema_text
+from drivers.packing.formats.chunk_parser import Parsed, Reject
+from drivers.packing.kinds import EXACT, MOST_TEXTS, TEXT, Column, Dictionary, Texts, hashes
+from drivers.packing.manifest import Manifest, make_manifest, write_records
 from drivers.packing.sampling import Sampler
 from drivers.packing.stores.source import Source
 from jobs.blocks import Block, reference_line
-from jobs.design import missing_cells
-from jobs.errors import ScanError, quoted
-from jobs.records import Record
+from jobs.errors import ScanError
+from jobs.moments import Moments
 
 BLOCK_BYTES = 1 << 20
-SAMPLE_ROWS = 10_000
 CHUNKS_AHEAD = 2
 BLOCKS_BEHIND = 8  # wait for the disk at most
-BLOCKS, INDEX, SAMPLE, MANIFEST, REJECTS = "blocks.bin", "index.txt", "sample.record", "manifest.record", "rejects.csv"
-DICTIONARIES = "dictionaries.record"
+BLOCKS, INDEX, REJECTS = "blocks.bin", "index.txt", "rejects.csv"
 
 Progress = Callable[[int], None]  # told the bytes of each chunk as it is packed
 
@@ -58,34 +39,11 @@ def rows_per_block(n_columns: int) -> int:
     return max(BLOCK_BYTES // (8 * n_columns), 8 * n_columns)
 
 
-class Retype(Exception):
-    """A column turned out to be of another type than its first rows said; None: not to be packed at all."""
-
-    def __init__(self, name: str, arrow: pa.DataType | None) -> None:
-        super().__init__(name)
-        self.name, self.arrow = name, arrow
-
-
-@dataclass(frozen=True)
-class PackContents:
-    """What a pack is to hold.
-
-    chosen: the columns, all when None; hashed: columns whose text only tells rows apart, so that their hashes will do where
-    there are too many; max_bad_rows: how many bad records may be set aside; sample_rows: how many rows are sampled;
-    first_chunk: no more than that, for a look.
-    """
-
-    chosen: tuple[str, ...] | None = None
-    hashed: tuple[str, ...] = ()
-    max_bad_rows: int = 0
-    sample_rows: int = SAMPLE_ROWS
-    first_chunk: bool = False
-
-
 class BlockWriter:
     """Takes columns of any length and writes blocks of equal length, with an index line for each."""
 
-    def __init__(self, folder: str, kinds: dict[str, str], sample_rows: int) -> None:
+    def __init__(self, folder: str, columns: ColumnTypes, sample_rows: int) -> None:
+        kinds = columns.kinds
         self.names, self.kinds = list(kinds), list(kinds.values())
         n = len(self.names)
         self.block_rows = rows_per_block(n)
@@ -95,9 +53,7 @@ class BlockWriter:
         self._disk = ThreadPoolExecutor(max_workers=1)
         self._writing: deque[Future[int]] = deque()
         self.index = open(os.path.join(folder, INDEX), "wb")  # noqa: SIM115
-        self.sums, self.n_missing = np.zeros(n), np.zeros(n, np.int64)
-        self.minima, self.maxima = np.full(n, np.inf), np.full(n, -np.inf)
-        self.whole = np.array([kind == NUMBER for kind in self.kinds])  # only whole numbers so far
+        self.moments = Moments(is_numeric(self.kinds), columns.may_be_whole)
         self.dictionaries = {name: Dictionary() for name, kind in kinds.items() if kind == TEXT}
         self.sampler = Sampler(sample_rows, self.names)
         self._pending: list[list[np.ndarray]] = []
@@ -145,12 +101,16 @@ class BlockWriter:
         dictionary = self.dictionaries[name]
         codes = dictionary.encode(values)
         if len(dictionary.codes) > MOST_TEXTS:
-            raise Retype(name, None)
+            raise Retype(name, None, f"has more than {MOST_TEXTS:,} different texts")
         return codes
 
     def _write_block(self) -> None:
+        """:raises Retype: whole numbers too large for float64 in a column that has nothing but whole numbers so far"""
         columns = [np.concatenate(pieces) for pieces in zip(*self._pending)]
-        self._look(columns)
+        self.moments.add(columns)
+        too_large = np.flatnonzero(self.moments.whole & (self.moments.largest() >= EXACT))
+        if len(too_large):
+            raise Retype(self.names[too_large[0]], pa.int64())
         block = Block(0, self.n_blocks, self._n_pending, dict(zip(self.names, columns)))
         data = block.to_bytes()
         self._writing.append(self._disk.submit(self.blocks.write, data))
@@ -162,30 +122,6 @@ class BlockWriter:
         self.offset += len(data)
         self.n_blocks += 1
         self._pending, self._n_pending = [], 0
-
-    def _look(self, columns: list[np.ndarray]) -> None:
-        """Sums, extremes and missing cells of a block's columns.
-
-        :raises Retype: whole numbers too large for float64 in a column that has nothing but whole numbers so far
-        """
-        for j, values in enumerate(columns):
-            total = values.sum(dtype=float)
-            # Among floats a missing cell makes the sum NaN, so most columns need not be searched for one.
-            absent = None if values.dtype.kind == "f" and not np.isnan(total) else missing_cells(values)
-            if absent is not None:
-                values = values[~absent]
-                total = values.sum(dtype=float)
-                self.n_missing[j] += self._n_pending - len(values)
-            if self.kinds[j] in (TEXT, HASH) or not len(values):
-                continue
-            low, high = float(values.min()), float(values.max())
-            if self.whole[j]:
-                self.whole[j] = bool((np.floor(values) == values).all())
-                if self.whole[j] and max(-low, high) >= EXACT:
-                    raise Retype(self.names[j], pa.int64())
-            self.sums[j] += total
-            self.minima[j] = min(self.minima[j], low)
-            self.maxima[j] = max(self.maxima[j], high)
 
 
 class Rejects:
@@ -231,68 +167,31 @@ def write_pack(
 ) -> Manifest:
     """Packs the wanted columns of all sources, in order and as one stream, into a folder.
 
-    A column that is not what its first rows said makes the packing begin again; so it is at most twice a column.
-
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
-    for name in contents.chosen or ():
-        find_column(reader.names, name, reader.notes)
-    wanted = [name for name in reader.names if contents.chosen is None or name in contents.chosen]
     # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
     pa.set_cpu_count(os.cpu_count() or 1)
-    types: Types = {}
-    left_out: dict[str, str] = {}
-    for name, arrow in reader.look(wanted).items():
-        if arrow is None:
-            left_out[name] = "holds no numbers, texts or dates"
-        else:
-            types[name] = arrow
-    settled: set[str] = set()  # columns that are numbers, however large
-    as_hashes: set[str] = set()
+    columns = ColumnTypes(reader, sources, contents)
     while True:
-        if contents.chosen is not None and left_out:
-            name, why = next(iter(left_out.items()))
-            raise ScanError(f"the column {name!r} {why}")
-        if not types:
-            why = "".join(f"; {quoted(name)} {reason}" for name, reason in list(left_out.items())[:1])
-            raise ScanError(f"{sources[0].shown} has no column that can be packed{why}")
+        columns.check()
         try:
-            return _write(reader, sources, types, left_out, contents, settled, as_hashes, folder, progress)
+            return _write(reader, columns, folder, progress)
         except Retype as change:
-            if change.name in contents.hashed and change.arrow is None:
-                as_hashes.add(change.name)
-            elif change.arrow is None:
-                del types[change.name]
-                left_out[change.name] = f"has more than {MOST_TEXTS:,} different texts"
-            else:
-                types[change.name] = change.arrow
-                if change.arrow == pa.float64():
-                    settled.add(change.name)
+            columns.change(change)
 
 
-def _write(
-    reader: Reader,
-    sources: Sequence[Source],
-    types: Types,
-    left_out: dict[str, str],
-    contents: PackContents,
-    settled: set[str],
-    as_hashes: set[str],
-    folder: str,
-    progress: Progress,
-) -> Manifest:
-    parser = reader.parser(types)
-    kinds = {name: HASH if name in as_hashes else kind_of(arrow) for name, arrow in types.items()}
+def _write(reader: Reader, columns: ColumnTypes, folder: str, progress: Progress) -> Manifest:
+    contents, sources = columns.contents, columns.sources
+    parser = reader.parser(columns.types)
     rejects = Rejects(folder, contents.max_bad_rows)
     entries: list[dict[str, Any]] = []
     writer = None
     try:
-        writer = BlockWriter(folder, kinds, contents.sample_rows)
-        writer.whole[[j for j, name in enumerate(types) if name in settled]] = False
+        writer = BlockWriter(folder, columns, contents.sample_rows)
         for source in sources:
             first_row = writer.n_rows
             for parsed, n_bytes in parse_ahead(parser, reader.chunks(source), contents.max_bad_rows):
-                _reconsider(parsed.bad, types)
+                columns.reconsider(parsed.bad)
                 rejects.add(parsed.bad)
                 writer.append(parsed.columns)
                 progress(n_bytes)
@@ -304,7 +203,15 @@ def _write(
         writer.finish()
         if writer.n_rows == 0:
             raise ScanError(f"{sources[0].shown} holds no rows" + (" that can be used" if rejects.n else " of data"))
-        return _finish(reader, writer, types, left_out, rejects.n, entries, folder)
+        texts = {name: list(dictionary.codes) for name, dictionary in writer.dictionaries.items()}
+        manifest = make_manifest(
+            reader, columns, writer.moments, texts,
+            n_rows=writer.n_rows, n_rejected=rejects.n, n_blocks=writer.n_blocks, block_rows=writer.block_rows,
+            fingerprint=f"{writer.offset:x}-{writer.fingerprint:08x}", sources=entries,
+            parts=np.array([[0, writer.n_rows]], np.int64),
+        )  # fmt: skip
+        write_records(folder, manifest, writer.sampler.sample(), texts)
+        return manifest
     except OSError as error:
         raise ScanError(
             f"the pack cannot be written to {folder} ({error.strerror}); make room there, or give another folder by "
@@ -314,64 +221,6 @@ def _write(
         rejects.finish()
         if writer is not None:
             writer.close()
-
-
-def _reconsider(bad: list[Reject], types: Types) -> None:
-    """:raises Retype: among whole numbers one that is not whole, or one beyond 64 bits: an identity written in digits"""
-    for record in bad:
-        if types.get(record.column) == pa.int64() and is_finite(record.value):
-            raise Retype(record.column, TEXT_TYPE if is_whole(record.value) else pa.float64())
-
-
-def _finish(
-    reader: Reader,
-    writer: BlockWriter,
-    types: Types,
-    left_out: dict[str, str],
-    n_rejected: int,
-    entries: list[dict[str, Any]],
-    folder: str,
-) -> Manifest:
-    """Writes the records that lie beside the blocks; the manifest comes last."""
-    texts = {name: list(dictionary.codes) for name, dictionary in writer.dictionaries.items()}
-    fingerprint = f"{writer.offset:x}-{writer.fingerprint:08x}"
-    if texts:
-        fingerprint += f"-{zlib.crc32(json.dumps(texts).encode()):08x}"
-    counts = writer.n_rows - writer.n_missing
-    moments = np.array([kind in (NUMBER, INTEGER, DATE) for kind in writer.kinds]) & (counts > 0)
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        columns=writer.names,
-        kinds=writer.kinds,
-        schema=schema_text(types),
-        text=reader.text,
-        unit=reader.unit,
-        delimiter=reader.delimiter,
-        notes=list(reader.notes),
-        left_out=left_out,
-        n_rows=writer.n_rows,
-        n_rejected=n_rejected,
-        n_blocks=writer.n_blocks,
-        block_rows=writer.block_rows,
-        fingerprint=fingerprint,
-        sources=entries,
-        means=np.divide(writer.sums, counts, out=np.full(len(types), np.nan), where=moments),
-        minima=np.where(moments, writer.minima, np.nan),
-        maxima=np.where(moments, writer.maxima, np.nan),
-        n_missing=writer.n_missing,
-        n_texts=np.array([len(texts.get(name, ())) for name in writer.names], dtype=np.int64),
-    )
-    records: list[tuple[str, Record]] = [
-        (SAMPLE, writer.sampler.sample()),
-        (DICTIONARIES, Dictionaries(texts)),
-        (MANIFEST, manifest),
-    ]
-    for name, record in records:
-        with open(os.path.join(folder, name), "w", encoding="ascii") as f:
-            f.write(record.to_line() + "\n")
-            f.flush()
-            os.fsync(f.fileno())
-    return manifest
 
 
 def parse_ahead(parser: Parser, stream: Iterator[Any], max_bad_rows: int) -> Iterator[tuple[Parsed, int]]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 
-from drivers.runners.runner import Runner, Setting, block_lines, kernel_choice
+from drivers.packing.cache import Pack
+from drivers.runners.runner import Runner, block_lines, kernel_choice
 from drivers.runners.shipping import build_zip
 
 
 class EMR(Runner):
     """See the module."""
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        code = setting.directory.file("jobs.zip")
+    def bring(self, pack: Pack) -> None:
+        code = self.setting.directory.file("jobs.zip")
         build_zip(code)
         lines = os.path.join(self.temporary(), "blocks.txt")
         with open(lines, "wb") as f:
-            f.writelines(block_lines(setting.pack.blocks, setting.pack.index))
+            f.writelines(block_lines(pack.blocks, pack.index))
         jobconf = self.user.jobconf({"mapreduce.job.reduces": "1"})
         self.arguments = [
             *jobconf, *kernel_choice(), *self.user.with_defaults(self.common_defaults()), f"--py-files={code}"

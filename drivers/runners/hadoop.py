@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
+from drivers.packing.cache import Pack
 from drivers.runners.hadoop_client import (
     HadoopFileSystem,
     first_word,
@@ -35,7 +36,7 @@ from drivers.runners.shipping import build_zip
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import await_client, ticking
 from jobs.errors import ScanError
-from jobs.mr_scan import MRScan
+from jobs.mrjob_compat import MRJob
 
 SHARE_OF_MAPS = 0.9  # of the time that a job takes
 # A client waits for a ResourceManager that is gone for a quarter of an hour.
@@ -53,6 +54,7 @@ QUIET = {
 class Hadoop(Runner):
     """See the module."""
 
+    packs_on = "hdfs://"
     hints: ClassVar[dict[str, str]] = {
         r"JAVA_HOME|java: (?:command )?not found": "the hadoop command finds no Java; install Java, or set JAVA_HOME",
         r"Not a valid JAR|JAR does not exist|no Hadoop streaming jar|ClassNotFoundException|Exception in thread.*zip": (
@@ -79,9 +81,10 @@ class Hadoop(Runner):
         self.files = HadoopFileSystem(self.binary)
         home = self._home()
         # Known before it is there, so that a kill at any moment leaves it to be found.
-        self._tmp = f"{home}/tmp/{os.path.basename(setting.directory.path)}-{os.urandom(4).hex()}"
-        self._left = setting.leftovers.add("hdfs", binary=self.binary, path=self._tmp)
-        lines, code, archives = self._stage(home)
+        self.tmp = f"{home}/tmp/{os.path.basename(setting.directory.path)}-{os.urandom(4).hex()}"
+        self._left = setting.leftovers.add("hdfs", binary=self.binary, path=self.tmp)
+        self.home = home
+        code, archives = self._stage_code(home)
         defaults = {
             **self.common_defaults(),
             "--local-tmp-dir": self._plain_temporary(),
@@ -89,16 +92,31 @@ class Hadoop(Runner):
             "--hadoop-streaming-jar": streaming_jar(self.binary),
             "--no-check-input-paths": None,
         }
-        # Streaming's input format cuts by the number of map tasks asked for, and at HDFS blocks.
-        n_maps = max(1, -(-carried_bytes(self._pack_bytes()) // SPLIT_BYTES))
-        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", "mapreduce.job.maps": str(n_maps), **QUIET, **PATIENCE})
+        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET, **PATIENCE})
         arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
         # The user's own is where packs and code lie too; a pass's own folder is below it.
         arguments = [word for word in arguments if not word.startswith("--hadoop-tmp-dir=")]
-        self.arguments = [*jobconf, *kernel_choice(), *arguments, f"--hadoop-tmp-dir={self._tmp}", f"--py-files={code}"]
+        self.arguments = [*jobconf, *kernel_choice(), *arguments, f"--hadoop-tmp-dir={self.tmp}", f"--py-files={code}"]
+        self.inputs = []
+
+    def bring(self, pack: Pack) -> None:
+        """Sends the lines of the pack to HDFS, unless they are there."""
+        n_bytes = carried_bytes(pack.n_bytes)
+        if pack.url is None:
+            name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
+            lines = f"{self.home}/packs/{name}/blocks.txt"
+            self._put({lines: (partial(block_lines, pack.blocks, pack.index), n_bytes)})
+        else:
+            lines = pack.url
+        self.arguments = [*self.maps_for(n_bytes), *self.arguments]
         self.inputs = [lines]
 
-    def job_runner(self, job: MRScan) -> HadoopRunner:
+    def maps_for(self, n_bytes: int) -> list[str]:
+        """The switches for as many map tasks as so many bytes are worth; the user's own come later, and win."""
+        # Streaming's input format cuts by the number of map tasks asked for, and at HDFS blocks.
+        return self.user.jobconf({"mapreduce.job.maps": str(max(1, -(-n_bytes // SPLIT_BYTES)))})
+
+    def job_runner(self, job: MRJob) -> HadoopRunner:
         job._runner_class = lambda: HadoopRunner
         running = job.make_runner()
         running.files, running.version = self.files, self.version
@@ -107,7 +125,7 @@ class Hadoop(Runner):
     def close(self) -> None:
         """Removes what the passes of this run have on HDFS."""
         if self._left:
-            self.files.remove(self._tmp)
+            self.files.remove(self.tmp)
             self.setting.leftovers.forget(self._left)
             self._left = ""
 
@@ -122,21 +140,13 @@ class Hadoop(Runner):
             else f"hdfs:///tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}"
         )
 
-    def _pack_bytes(self) -> int:
-        return os.path.getsize(self.setting.pack.blocks)
-
-    def _stage(self, home: str) -> tuple[str, str, dict[str, str]]:
-        """Brings to HDFS what is not there yet: the lines of the pack, the code, and the user's archives; gives where they
-        are, the archives as the switch that names each by the switch that names it there."""
-        pack, progress = self.setting.pack, self.setting.progress
-        lines = f"{home}/packs/{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}/blocks.txt"
+    def _stage_code(self, home: str) -> tuple[str, dict[str, str]]:
+        """Brings the code and the user's archives to HDFS; gives where the code is, and the switch for each archive by the
+        switch that names it here."""
         zip_path = self.setting.directory.file("jobs.zip")
         build_zip(zip_path)
         code = f"{home}/code/{_digest(zip_path)}/jobs.zip"
-        wanted: dict[str, tuple[Callable[[], Any], int]] = {
-            lines: (partial(block_lines, pack.blocks, pack.index), carried_bytes(self._pack_bytes())),
-            code: (partial(_pieces, zip_path), 0),
-        }
+        wanted: dict[str, tuple[Callable[[], Any], int]] = {code: (partial(_pieces, zip_path), 0)}
         archives = {}
         for word in self.user.arguments:
             found = re.fullmatch(r"(--archives?=)([^#]+)(#[^#,]+)?", word)
@@ -145,12 +155,16 @@ class Hadoop(Runner):
                 there = f"{home}/code/{_digest(path)}/{_plain_name(path)}"
                 wanted[there] = (partial(_pieces, path), os.path.getsize(path))
                 archives[word] = f"{found[1]}{there}{found[3] or ''}"
+        self._put(wanted)
+        return code, archives
+
+    def _put(self, wanted: dict[str, tuple[Callable[[], Any], int]]) -> None:
+        """Writes files, each given by its pieces and their bytes, unless they are there."""
         present = self.files.present(list(wanted))
         for path, (source, n_bytes) in wanted.items():
             if path not in present:
-                with progress.bytes("to HDFS", n_bytes) as advance:
+                with self.setting.progress.bytes("to HDFS", n_bytes) as advance:
                     self.files.put(source(), path, advance)
-        return lines, code, archives
 
     def _plain_temporary(self) -> str:
         """A temporary folder whose path Hadoop takes in a list of paths."""

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from jobs.errors import ScanError
@@ -146,6 +147,35 @@ class HadoopFileSystem:
         :raises ScanError: when there is none, or one cannot be read
         """
         return self._must([*SETTINGS, "-cat", pattern], pattern)
+
+    def lines(self, pattern: str) -> Iterator[bytes]:
+        """The lines of the files that match a pattern, as they come.
+
+        :raises ScanError: when there is none, or one cannot be read
+        """
+        command = [self.binary, "fs", *SETTINGS, "-cat", pattern]
+        with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would stop a command that complains much
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=client_environment()
+            )
+            assert process.stdout is not None
+            try:
+                yield from process.stdout
+                if process.wait() != 0:
+                    errors.seek(0)
+                    raise explained(pattern, complaint_of(errors.read()), "read")
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
+
+    def move(self, path: str, to: str) -> None:
+        """Gives a file or folder another name, and makes the folder it is to lie in.
+
+        :raises ScanError: what could not be moved
+        """
+        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", os.path.dirname(to)], to)
+        self._must([*SETTINGS, "-mv", path, to], to)
 
     def remove(self, *paths: str) -> None:
         """Removes what is there, and all in it.

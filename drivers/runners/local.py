@@ -8,7 +8,7 @@ from typing import Any
 from drivers.runners.mrjob_local import LocalRunner
 from drivers.runners.runner import ReferringRunner, Watch
 from drivers.terminal.progress import Meter
-from jobs.mr_scan import MRScan
+from jobs.mrjob_compat import MRJob
 
 SHARE_OF_MAPS = 0.9  # of the time that a job takes
 
@@ -16,7 +16,7 @@ SHARE_OF_MAPS = 0.9  # of the time that a job takes
 class Local(ReferringRunner):
     """See the module."""
 
-    def job_runner(self, job: MRScan) -> LocalRunner:
+    def job_runner(self, job: MRJob) -> LocalRunner:
         job._runner_class = lambda: LocalRunner
         return job.make_runner()
 

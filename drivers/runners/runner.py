@@ -22,7 +22,7 @@ from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter, Progress
 from drivers.terminal.watching import by_time
 from jobs.blocks import BlocksFile, block_line
-from jobs.mr_scan import MRScan
+from jobs.mrjob_compat import MRJob
 
 Watch = AbstractContextManager[None, "bool | None"]
 # What a map task on a cluster reads: long enough to be worth the seconds that its start takes.
@@ -37,7 +37,7 @@ class Setting:
     elsewhere."""
 
     user: Switches
-    pack: Pack
+    pack: Pack | None  # None: the table is yet to be packed, by jobs on this runner
     directory: RunDirectory
     leftovers: Leftovers
     progress: Progress
@@ -48,6 +48,8 @@ class Runner:
 
     # What to try, by what the log of a failed job says.
     hints: ClassVar[dict[str, str]] = {}
+    # How the URLs begin of the files that jobs of this runner can pack where they lie; None where there are none.
+    packs_on: ClassVar[str | None] = None
     # Whether lines carry the blocks themselves, a third longer than they are, or refer to the pack's own file.
     carries_blocks = True
 
@@ -57,7 +59,10 @@ class Runner:
     def __init__(self, setting: Setting) -> None:
         self.setting, self.user = setting, setting.user
 
-    def job_runner(self, job: MRScan) -> Any:
+    def bring(self, pack: Pack) -> None:
+        """Brings the packed table where the tasks can reach it; from then on there are `inputs`."""
+
+    def job_runner(self, job: MRJob) -> Any:
         """mrjob's runner of one job."""
         return job.make_runner()
 
@@ -94,14 +99,11 @@ class ReferringRunner(Runner):
 
     carries_blocks = False
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        self.arguments = [
-            *self.user.with_defaults(self.common_defaults()),
-            # Tasks have working folders of their own.
-            f"--blocks={os.path.abspath(setting.pack.blocks)}",
-        ]
-        self.inputs = [os.path.abspath(setting.pack.index)]
+    def bring(self, pack: Pack) -> None:
+        # Tasks have working folders of their own.
+        blocks = f"--blocks={os.path.abspath(pack.blocks)}"
+        self.arguments = [*self.user.with_defaults(self.common_defaults()), blocks]
+        self.inputs = [os.path.abspath(pack.index)]
 
 
 def kernel_choice() -> list[str]:

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import ClassVar
 
-from drivers.runners.runner import Runner, Setting, block_lines, kernel_choice
+from drivers.packing.cache import Pack
+from drivers.runners.runner import Runner, block_lines, kernel_choice
 from drivers.runners.shipping import build_zip
 
 
@@ -17,13 +18,12 @@ class Spark(Runner):
         r"Connection refused|All masters are unresponsive": "the cluster does not answer; is it up?",
     }
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        code = setting.directory.file("jobs.zip")
+    def bring(self, pack: Pack) -> None:
+        code = self.setting.directory.file("jobs.zip")
         build_zip(code)
         lines = os.path.join(self.temporary(), "blocks.txt")
         with open(lines, "wb") as f:
-            f.writelines(block_lines(setting.pack.blocks, setting.pack.index))
+            f.writelines(block_lines(pack.blocks, pack.index))
         defaults = {**self.common_defaults(), "--python-bin": sys.executable, "--spark-tmp-dir": self.temporary()}
         jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", "spark.log.level": "ERROR"})
         self.arguments = [*jobconf, *kernel_choice(), *self.user.with_defaults(defaults), f"--py-files={code}"]

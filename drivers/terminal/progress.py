@@ -90,13 +90,13 @@ class Progress:
             share = min(n_done / n_bytes, 1.0) if n_bytes else None
             meter.set(share, f"{n_done / 1e6:,.0f} " + (f"of {n_bytes / 1e6:,.0f} MB" if n_bytes else "MB"), steady=True)
 
-        with self._metered(title) as meter:
+        with self.metered(title) as meter:
             yield advance
 
     @contextmanager
     def one_pass(self, number: int) -> Iterator[Meter]:
         """Tells of a pass over the data."""
-        with self._metered(f"pass {number}") as meter:
+        with self.metered(f"pass {number}") as meter:
             yield meter
             self.last_pass_seconds = meter.seconds
 
@@ -115,7 +115,8 @@ class Progress:
         self.display.iteration(told)
 
     @contextmanager
-    def _metered(self, title: str) -> Iterator[Meter]:
+    def metered(self, title: str) -> Iterator[Meter]:
+        """Tells of anything that takes time."""
         try:
             yield Meter(self.display, title)
         finally:

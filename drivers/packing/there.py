@@ -1,0 +1,268 @@
+"""Packing where the data lie: delimited text on a cluster becomes blocks on that cluster, by the map tasks of one job.
+
+    MRTexts      the texts of columns of text, where there are such columns    one job over the text
+    MRPack       text -> blocks and a report of each part, which stay there    one job over the text
+    MRManifest   the reports -> what the driver must know                      one job over the packed lines
+
+What cannot be packed in pieces that know nothing of one another goes through this machine, with the reason.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from drivers.packing.cache import Pack, default_cache_dir, folder_of, locked, read_manifest, same_as_before
+from drivers.packing.column_types import ColumnTypes, Retype, is_numeric
+from drivers.packing.contents import PackContents
+from drivers.packing.formats import Reader, open_table
+from drivers.packing.formats.delimited import DelimitedReader
+from drivers.packing.formats.options import InputOptions
+from drivers.packing.kinds import EXACT, MOST_TEXTS, TEXT_TYPE
+from drivers.packing.manifest import make_manifest, write_records
+from drivers.packing.pack import REJECTS, Rejects, parse_ahead, rows_per_block
+from drivers.packing.sources import compression
+from drivers.packing.stores.source import Source
+from drivers.runners.execution import execute
+from drivers.runners.hadoop import Hadoop
+from drivers.wording import listed
+from jobs.errors import ScanError
+from jobs.moments import Moments
+from jobs.mr_manifest import MRManifest
+from jobs.mr_pack import BYTES_BITS, MRPack
+from jobs.mr_texts import MRTexts
+from jobs.mrjob_compat import MRJob
+from jobs.pack_report import PackQuery, PackReport
+
+WHERE = "where.json"
+# Others mean something in the paths that Hadoop reads: patterns, and lists.
+PLAIN_PATH = re.compile(r"[\w./=@+-]+")
+
+
+class NotInPieces(Exception):
+    """A table that must be packed as one stream; says why."""
+
+
+def pack_there(
+    runner: Hadoop,
+    sources: list[Source],
+    options: InputOptions,
+    contents: PackContents,
+    cache_dir: str | None,
+    log: str,
+) -> Pack:
+    """The pack of files on the runner's own file system: found there, or made there now.
+
+    :raises NotInPieces: where it must go through this machine
+    :raises ScanError: input that cannot be packed
+    """
+    home = f"{runner.home}/packs"
+    folder = folder_of(os.path.abspath(cache_dir or default_cache_dir()), sources, options, contents, home)
+    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    with locked(folder + ".lock"):
+        manifest, url = read_manifest(folder), _where(folder)
+        if manifest is not None and manifest.n_rejected <= contents.max_bad_rows and url and runner.files.present([url]):
+            os.utime(folder)
+            return Pack(folder, manifest, options, True, url=url, read_url=runner.files.lines)
+        growing = folder + ".partial"
+        shutil.rmtree(growing, ignore_errors=True)
+        os.mkdir(growing, mode=0o700)
+        try:
+            packing = Packing(runner, sources, open_table(sources, options), contents, growing, log)
+            manifest = packing.run()
+            same_as_before(sources)
+            url = f"{home}/{os.path.basename(folder)}-{manifest.fingerprint}"
+            if not runner.files.present([url]):
+                runner.files.move(packing.output, url)
+            with open(os.path.join(growing, WHERE), "w", encoding="utf-8") as file:
+                json.dump({"url": url}, file)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(growing, folder)
+        except BaseException:
+            shutil.rmtree(growing, ignore_errors=True)
+            raise
+    return Pack(folder, manifest, options, False, url=url, read_url=runner.files.lines)
+
+
+class Packing:
+    """The jobs that pack one table; `output`: where its blocks are."""
+
+    def __init__(
+        self, runner: Hadoop, sources: list[Source], reader: Reader, contents: PackContents, folder: str, log: str
+    ) -> None:
+        if not isinstance(reader, DelimitedReader) or reader.text is None:
+            raise NotInPieces("only delimited text in UTF-8 is packed where it lies")
+        for source in sources:
+            if compression(source):
+                raise NotInPieces(f"{source.shown} is compressed")
+            if not PLAIN_PATH.fullmatch(_path(source)):
+                raise NotInPieces(f"{source.shown} has a name that Hadoop takes for more than one")
+        if len(sources) >= 1 << (63 - BYTES_BITS):
+            raise NotInPieces(f"there are {len(sources):,} files")
+        self.runner, self.sources, self.reader, self.contents = runner, sources, reader, contents
+        self.folder, self.log = folder, log
+        self.columns = ColumnTypes(reader, sources, contents)
+        self.output = f"{runner.tmp}/packed"
+
+    def run(self) -> Any:
+        """Packs, and writes what is known of the blocks into the folder; gives the manifest."""
+        self._check_kinds()
+        texts = self._texts()
+        query = self._query(texts)
+        self._job(MRPack, "packing there", query, self._inputs(), ["-D", "mapreduce.job.reduces=0"], self.output)
+        (line,) = self._job(MRManifest, "reports", query, [self.output]) or (None,)
+        if line is None:
+            raise ScanError(f"{self.sources[0].shown} holds no rows of data")
+        report = PackReport.from_line(line)
+        n_rows, n_blocks, n_rejected = (int(n) for n in report.parts[:, 1:].sum(axis=0))
+        if n_rows == 0:
+            raise ScanError(f"{self.sources[0].shown} holds no rows" + (" that can be used" if n_rejected else " of data"))
+        moments = self._moments(report)
+        manifest = make_manifest(
+            self.reader, self.columns, moments, texts,
+            n_rows=n_rows, n_rejected=n_rejected, n_blocks=n_blocks, block_rows=query.block_rows,
+            fingerprint=report.md5()[:16], sources=self._entries(report), parts=report.parts[:, :2].copy(),
+        )  # fmt: skip
+        self._write_rejects(report)
+        write_records(self.folder, manifest, report.sample, texts)
+        return manifest
+
+    def _check_kinds(self) -> None:
+        self.columns.check()
+        others = [name for name, arrow in self.columns.types.items() if arrow not in (pa.float64(), TEXT_TYPE)]
+        if others:
+            raise NotInPieces(f"{listed(others)} holds dates, exact integers or truth values")
+
+    def _texts(self) -> dict[str, list[str]]:
+        """The texts of each column of text.
+
+        :raises NotInPieces: an identity of too many texts
+        """
+        named = [name for name, arrow in self.columns.types.items() if arrow == TEXT_TYPE]
+        if not named:
+            return {}
+        found: dict[str, list[str]] = {name: [] for name in named}
+        too_many = f"has more than {MOST_TEXTS:,} different texts"
+        for line in self._job(MRTexts, "texts", self._query({name: [] for name in named}, named), self._inputs()):
+            entry = json.loads(line)
+            if entry["texts"] is None:
+                if entry["column"] in self.contents.hashed:
+                    raise NotInPieces(f"{entry['column']} {too_many}")
+                self.columns.change(Retype(entry["column"], None, too_many))
+                del found[entry["column"]]
+            else:
+                found[entry["column"]] = entry["texts"]
+        self.columns.check()
+        return found
+
+    def _query(self, texts: dict[str, list[str]], chosen: list[str] | None = None) -> PackQuery:
+        assert self.reader.text is not None
+        chosen = chosen or list(self.columns.types)
+        return PackQuery(
+            columns=self.reader.names,
+            chosen=chosen,
+            texts=texts,
+            paths=[_path(source) for source in self.sources],
+            delimiter=self.reader.delimiter,
+            header=self.reader.text.header,
+            missing_tokens=self.reader.text.missing_tokens,
+            max_bad_rows=self.contents.max_bad_rows,
+            max_texts=MOST_TEXTS,
+            block_rows=rows_per_block(len(chosen)),
+            sample_rows=self.contents.sample_rows,
+        )
+
+    def _inputs(self) -> list[str]:
+        return [source.path for source in self.sources]
+
+    def _job(
+        self,
+        job: type[MRJob],
+        title: str,
+        query: PackQuery,
+        inputs: Sequence[str],
+        switches: Sequence[str] = (),
+        out: str = "",
+    ) -> list[bytes]:
+        path = os.path.join(self.folder, f"{job.__name__}.query")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(query.to_line() + "\n")
+        n_bytes = sum(source.size for source in self.sources)
+        arguments = ["--runner=hadoop", *self.runner.maps_for(n_bytes), *self.runner.arguments, *switches]
+        output = [f"--output-dir={out}"] if out else []
+        progress = self.runner.setting.progress
+        try:
+            with progress.metered(title) as meter:
+                return execute(
+                    self.runner, job, [*arguments, *output, f"--query={path}", *inputs], meter,
+                    log=self.log, n_blocks=0, say=progress.say, read_output=not out,
+                )  # fmt: skip
+        except ScanError as error:
+            raise self._located(error) from None
+        finally:
+            os.remove(path)
+
+    def _located(self, error: ScanError) -> ScanError:
+        """The error of a task about a row, with the line where that row stands: found by reading its file up to there."""
+        named = re.match(r"(\w+://[^/]*)(/\S+): ", str(error))
+        source = next((source for source in self.sources if named and _path(source) == named[2]), None)
+        if source is None:
+            return error
+        parser, rejects = self.reader.parser(self.columns.types), Rejects(self.folder, self.contents.max_bad_rows)
+        try:
+            for parsed, _ in parse_ahead(parser, self.reader.chunks(source), self.contents.max_bad_rows):
+                rejects.add(parsed.bad)
+        except ScanError as better:
+            return better
+        finally:
+            rejects.finish()
+        return error
+
+    def _moments(self, report: PackReport) -> Moments:
+        kinds = list(self.columns.kinds.values())
+        moments = Moments(is_numeric(kinds), report.whole)
+        for name in ("sums", "n_missing", "minima", "maxima"):
+            setattr(moments, name, getattr(report, name))
+        too_large = np.flatnonzero(self.columns.may_be_whole & report.whole & (moments.largest() >= EXACT))
+        if len(too_large):
+            name = list(self.columns.types)[too_large[0]]
+            raise NotInPieces(f"{name} holds whole numbers beyond 2^53, which are kept exactly")
+        return moments
+
+    def _entries(self, report: PackReport) -> list[dict[str, Any]]:
+        """What the manifest says of each file."""
+        entries, first_row = [], 0
+        for i, source in enumerate(self.sources):
+            n_rows = int(report.parts[report.parts[:, 0] >> BYTES_BITS == i, 1].sum())
+            entries.append({**asdict(source), "first_row": first_row, "n_rows": n_rows})
+            first_row += n_rows
+        return entries
+
+    def _write_rejects(self, report: PackReport) -> None:
+        if report.rejects:
+            with open(os.path.join(self.folder, REJECTS), "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file", "line", "column", "value", "reason"])
+                writer.writerows([path, "", "", text, reason] for path, text, reason in report.rejects)
+
+
+def _path(source: Source) -> str:
+    """The path of a URL from its first slash on."""
+    return "/" + source.path.partition("://")[2].partition("/")[2].lstrip("/")
+
+
+def _where(folder: str) -> str | None:
+    try:
+        with open(os.path.join(folder, WHERE), encoding="utf-8") as file:
+            return json.load(file)["url"]
+    except (OSError, ValueError, KeyError):
+        return None

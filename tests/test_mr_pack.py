@@ -1,0 +1,194 @@
+"""MRPack, MRTexts and MRManifest: text packed in pieces is the table that the driver packs as one stream."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from drivers.packing.cache import pack
+from drivers.packing.formats.options import InputOptions
+from drivers.packing.sources import find_sources
+from jobs.blocks import BLOCK_LINE, read_line
+from jobs.errors import BadRow, ScanError
+from jobs.mr_manifest import MRManifest
+from jobs.mr_pack import BYTES_BITS, MRPack, part_of
+from jobs.mr_texts import MRTexts
+from jobs.pack_report import REPORT_LINE, PackQuery, PackReport
+from jobs.text import MISSING_TOKENS
+
+COLUMNS = ["y", "x", "shop", "z"]
+
+
+def write_files(tmp_path, n=5000, n_files=2, line_end="\n"):
+    """Files of one table, with a text, missing cells and a header in each."""
+    rng = np.random.default_rng(3)
+    paths = []
+    for i in range(n_files):
+        rows = [
+            f"{y!r},{x!r},{'' if s == 7 else f'shop {s}'},{'NA' if s == 3 else s}"
+            for y, x, s in zip(*rng.normal(size=(2, n)).tolist(), rng.integers(0, 40, n).tolist())
+        ]
+        path = tmp_path / f"part-{i}.csv"
+        path.write_bytes(line_end.join([",".join(COLUMNS), *rows, ""]).encode())
+        paths.append(path)
+    return paths
+
+
+def make_query(paths, texts=None, **changes):
+    values = {
+        "columns": COLUMNS, "chosen": COLUMNS, "texts": texts or {}, "paths": [str(path) for path in paths],
+        "delimiter": ",", "header": ",".join(COLUMNS), "missing_tokens": list(MISSING_TOKENS), "max_bad_rows": 0,
+        "max_texts": 1000, "block_rows": 700, "sample_rows": 100,
+    }  # fmt: skip
+    return PackQuery(**{**values, **changes})
+
+
+def run(job, query, inputs, tmp_path, *switches):
+    path = tmp_path / f"{job.__name__}.query"
+    path.write_text(query.to_line() + "\n")
+    arguments = ["--no-conf", "--query", str(path), *switches, *map(str, inputs)]
+    with job(args=arguments).make_runner() as runner:
+        runner.run()
+        return [line for line in b"".join(runner.cat_output()).split(b"\n") if line]
+
+
+def texts_of(paths, tmp_path, **changes):
+    query = make_query(paths, {"shop": []}, chosen=["shop"], **changes)
+    lines = run(MRTexts, query, paths, tmp_path)
+    return {entry["column"]: entry["texts"] for entry in map(json.loads, lines)}
+
+
+def packed(paths, tmp_path, *switches, **changes):
+    """The blocks in the order of the table, and the report."""
+    query = make_query(paths, texts_of(paths, tmp_path), **changes)
+    lines = run(MRPack, query, paths, tmp_path, *switches)
+    there = tmp_path / "packed.txt"
+    there.write_bytes(b"\n".join(lines) + b"\n")
+    (line,) = run(MRManifest, query, [there], tmp_path)
+    blocks = [read_line(line, query.chosen, None) for line in lines if line.startswith(BLOCK_LINE)]
+    assert all(line.startswith((BLOCK_LINE, REPORT_LINE)) for line in lines)
+    return sorted(blocks, key=lambda block: (block.part, block.number)), PackReport.from_line(line), query
+
+
+def blocks_of(query, path, tmp_path):
+    """The blocks of a file of two rows, of which inline makes two pieces."""
+    lines = run(MRPack, query, [path], tmp_path)
+    return [read_line(line, query.chosen, None) for line in lines if line.startswith(BLOCK_LINE)]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("num_cores", [1, 4])
+def test_the_rows_are_those_of_the_driver_in_the_order_of_the_files(tmp_path, num_cores, line_end):
+    paths = write_files(tmp_path, line_end=line_end)
+    blocks, report, query = packed(paths, tmp_path, f"--num-cores={num_cores}")
+    whole = pack(find_sources(paths), InputOptions(), cache_dir=str(tmp_path / "cache"))
+    ours = {name: np.concatenate([block.columns[name] for block in blocks]) for name in COLUMNS}
+    theirs = {name: np.concatenate([block.columns[name] for block in whole.read(COLUMNS)]) for name in COLUMNS}
+    for name in ("y", "x", "z"):
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    decoded = [[None if code < 0 else texts[code] for code in codes] for codes, texts in (
+        (ours["shop"], query.texts["shop"]), (theirs["shop"], whole.texts["shop"])
+    )]  # fmt: skip
+    assert decoded[0] == decoded[1]
+    np.testing.assert_array_equal(report.n_missing, whole.manifest.n_missing)
+    np.testing.assert_allclose(report.sums / (10_000 - report.n_missing), np.where(
+        np.isnan(whole.manifest.means), 0.0, whole.manifest.means), rtol=1e-12)  # fmt: skip
+    for name in ("minima", "maxima"):
+        numbers = [0, 1, 3]
+        np.testing.assert_array_equal(getattr(report, name)[numbers], getattr(whole.manifest, name)[numbers])
+    assert report.whole.tolist() == [False, False, False, True]
+
+
+def test_parts_are_the_pieces_of_the_files_and_their_blocks_are_full(tmp_path):
+    paths = write_files(tmp_path)
+    blocks, report, _ = packed(paths, tmp_path, "--num-cores=4")
+    assert len(report.parts) > len(paths)
+    assert report.parts[:, 1].sum() == sum(block.n_rows for block in blocks) == 10_000
+    assert (np.diff(report.parts[:, 0]) > 0).all()
+    assert set(report.parts[:, 0] >> BYTES_BITS) == {0, 1}
+    for part, n_rows, n_blocks, n_rejected in report.parts:
+        sizes = [block.n_rows for block in blocks if block.part == part]
+        assert sizes == [700] * (n_rows // 700) + ([n_rows % 700] if n_rows % 700 else [])
+        assert (len(sizes), n_rejected) == (n_blocks, 0)
+
+
+def test_the_sample_is_that_of_the_smallest_keys(tmp_path):
+    blocks, report, query = packed(write_files(tmp_path), tmp_path, "--num-cores=3")
+    assert len(report.sample.rows) == query.sample_rows
+    by_place = {(block.part, block.number): block for block in blocks}
+    for row, (part, number, position) in zip(report.sample.rows, report.sample.places):
+        block = by_place[part, number]
+        np.testing.assert_array_equal(row[:2], [block.columns["y"][position], block.columns["x"][position]])
+    assert len({tuple(place) for place in report.sample.places.tolist()}) == query.sample_rows
+
+
+def test_texts_come_once_in_order_and_too_many_are_none(tmp_path):
+    paths = write_files(tmp_path)
+    assert texts_of(paths, tmp_path) == {"shop": sorted(f"shop {i}" for i in range(40) if i != 7)}
+    assert texts_of(paths, tmp_path, max_texts=39)["shop"] is not None
+    assert texts_of(paths, tmp_path, max_texts=38) == {"shop": None}
+
+
+def test_bad_rows_are_set_aside_with_their_file_up_to_the_allowance(tmp_path):
+    paths = write_files(tmp_path, n=100)
+    for path in paths:
+        path.write_text(path.read_text() + "1,two,shop 1,3\n1,2,shop 1\n")
+    _, report, _ = packed(paths, tmp_path, max_bad_rows=4)
+    assert report.parts[:, 3].sum() == 4 and report.parts[:, 1].sum() == 200
+    assert [[path.rsplit("/", 1)[1], text] for path, text, _ in report.rejects] == [
+        [name, text] for name in ("part-0.csv", "part-1.csv") for text in ("1,two,shop 1,3", "1,2,shop 1")
+    ]
+    assert "column 'x' holds 'two', which is not a finite number" in report.rejects[0][2]
+    with pytest.raises(ScanError, match="more than --max-bad-rows 3 bad rows; the first: .*part-0.csv"):
+        packed(paths, tmp_path, max_bad_rows=3)
+    with pytest.raises(BadRow, match=r"part-0\.csv: column 'x' holds 'two'"):
+        packed(paths, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'1,2,"a shop\n', "a quoted cell that goes over lines"),
+        (b"1,2,\xff,3\n", "a row that is not UTF-8"),
+        (b"1,2,shop 1,3,4\n", "a row of 5 cells where 4 columns are expected"),
+        (b"1,inf,shop 1,3\n", "'inf', which is not a finite number"),
+    ],
+)
+def test_what_cannot_be_packed_in_pieces_is_refused_by_name(tmp_path, line, message):
+    (path,) = write_files(tmp_path, n=50, n_files=1)
+    path.write_bytes(path.read_bytes() + line)
+    with pytest.raises(ScanError, match=message) as caught:
+        run(MRPack, make_query([path], {"shop": [f"shop {i}" for i in range(40)]}), [path], tmp_path)
+    assert str(path) in str(caught.value)
+
+
+def test_quoted_cells_that_end_on_their_line_are_read(tmp_path):
+    path = tmp_path / "q.csv"
+    path.write_text('y,x,shop,z\n"1",2,"a, ""b""",3\n4,5,plain 5" pipe,6\n')
+    query = make_query([path], {"shop": ['a, "b"', 'plain 5" pipe']})
+    blocks = blocks_of(query, path, tmp_path)
+    assert [block.columns["y"].tolist() for block in blocks] == [[1], [4]]
+    assert [block.columns["shop"].tolist() for block in blocks] == [[0], [1]]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_cell(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"\xef\xbb\xbf1,2\n3,4\n")
+    query = make_query([path], columns=["a", "b"], chosen=["a"], header="")
+    assert [block.columns["a"].tolist() for block in blocks_of(query, path, tmp_path)] == [[1], [3]]
+
+
+def test_a_text_that_came_since_is_an_error(tmp_path):
+    (path,) = write_files(tmp_path, n=50, n_files=1)
+    with pytest.raises(ScanError, match="which was not there a moment ago"):
+        run(MRPack, make_query([path], {"shop": ["shop 1"]}), [path], tmp_path)
+
+
+def test_parts_are_ordered_as_files_and_bytes():
+    paths = ["/b/y.csv", "/a/x.csv"]
+    numbers = [part_of(f"hdfs://node:9000{path}", start, paths) for path in paths for start in (0, 1, 1 << 30)]
+    assert numbers == sorted(numbers) and len(set(numbers)) == 6
+    with pytest.raises(ScanError, match="which is not one of the table"):
+        part_of("hdfs://node:9000/c.csv", 0, paths)
