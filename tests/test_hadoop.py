@@ -73,6 +73,23 @@ def test_every_job_of_a_linear_fit_has_the_bits_of_inline(hadoop, name):
         assert read_model("r")[part] == read_model("inline")[part]
 
 
+def test_a_pass_asks_hadoop_for_little_more_than_its_job(tmp_path, run_wols, hadoop):
+    command = tmp_path / "hadoop"
+    command.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\nexec {os.environ["HADOOP_HOME"]}/bin/hadoop "$@"\n')
+    command.chmod(0o755)
+    options = (*DATA, "--solver", "gd", "--start", "0.6,0.2", "--max-iter", "3", "--hadoop-bin", command)
+    assert run_wols(*options, "-r", "hadoop", "--run-dir", "r").returncode == 3
+    calls = (tmp_path / "calls").read_text().splitlines()
+    jobs = [i for i, call in enumerate(calls) if call.startswith("jar ")]
+    assert len(jobs) == 3
+    between = [calls[i + 1 : j] for i, j in zip(jobs, [*jobs[1:], len(calls)])]
+    # The output is read and removed; after the last pass, what the run had there.
+    assert [[re.search(r"-cat|-rm", call).group() for call in some] for some in between] == [
+        ["-cat", "-rm"], ["-cat", "-rm"], ["-cat", "-rm", "-rm"]
+    ]  # fmt: skip
+    assert jobs[0] <= 8, calls  # the version, and what is sent once
+
+
 def test_a_sample_has_the_rows_of_inline(tmp_path, run_sample, hadoop):
     options = ("d.csv", "--columns", "y,x,w", "--rows", "300")
     assert run_sample(*options, "-o", "inline.csv").returncode == 0

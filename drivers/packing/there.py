@@ -34,7 +34,6 @@ from drivers.packing.sources import compression
 from drivers.packing.stores.source import Source
 from drivers.runners.execution import execute
 from drivers.runners.hadoop import Hadoop
-from drivers.wording import listed
 from jobs.errors import ScanError
 from jobs.moments import Moments
 from jobs.mr_manifest import MRManifest
@@ -140,7 +139,7 @@ class Packing:
         self.columns.check()
         others = [name for name, arrow in self.columns.types.items() if arrow not in (pa.float64(), TEXT_TYPE)]
         if others:
-            raise NotInPieces(f"{listed(others)} holds dates, exact integers or truth values")
+            raise NotInPieces(f"the column {others[0]!r} holds dates, exact integers or truth values")
 
     def _texts(self) -> dict[str, list[str]]:
         """The texts of each column of text.
@@ -156,7 +155,7 @@ class Packing:
             entry = json.loads(line)
             if entry["texts"] is None:
                 if entry["column"] in self.contents.hashed:
-                    raise NotInPieces(f"{entry['column']} {too_many}")
+                    raise NotInPieces(f"the column {entry['column']!r} {too_many}")
                 self.columns.change(Retype(entry["column"], None, too_many))
                 del found[entry["column"]]
             else:
@@ -235,7 +234,7 @@ class Packing:
         too_large = np.flatnonzero(self.columns.may_be_whole & report.whole & (moments.largest() >= EXACT))
         if len(too_large):
             name = list(self.columns.types)[too_large[0]]
-            raise NotInPieces(f"{name} holds whole numbers beyond 2^53, which are kept exactly")
+            raise NotInPieces(f"the column {name!r} holds whole numbers beyond 2^53, which are kept exactly")
         return moments
 
     def _entries(self, report: PackReport) -> list[dict[str, Any]]:
