@@ -1,7 +1,7 @@
 """What a pass on Hadoop costs beside its job: the seconds of a pass over those of the bare `hadoop jar` of the same mapper.
 
-A stand-in for the `hadoop` command notes when each call of it begins and ends, so the bare command and the pass around it are
-one and the same, and the ratio does not depend on what else the machine does.
+A stand-in for the `hadoop` command notes when each call of it begins and ends, so the bare command and the pass around it
+are one and the same, and the ratio does not depend on what else the machine does.
 
     make hadoop-up
     eval "$(.venv/bin/python hadoop/cluster.py env)"
@@ -42,7 +42,7 @@ def run(rows: int, passes: int, work: Path) -> tuple[list[float], list[float], i
     subprocess.run(
         [
             sys.executable, str(ROOT / "drivers" / "run_wols.py"), str(data), "--columns", "y,x,w", "--target", "y",
-            "--weight", "w", "--solver", "gd", "--start", "0,0", "--tol", "0", "--max-iter", str(passes), "--no-report",
+            "--weight", "w", "--solver", "gd", "--start", "0,0", "--tol", "1e-300", "--max-iter", str(passes), "--no-report",
             "--quiet", "--no-conf", "--cache-dir", str(work / "cache"), "--run-dir", str(work / "run"), "-r", "hadoop",
             "--hadoop-bin", str(command),
         ],
