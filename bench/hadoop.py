@@ -42,9 +42,9 @@ def run(rows: int, passes: int, work: Path) -> tuple[list[float], list[float], i
     subprocess.run(
         [
             sys.executable, str(ROOT / "drivers" / "run_wols.py"), str(data), "--columns", "y,x,w", "--target", "y",
-            "--weight", "w", "--solver", "gd", "--start", "0,0", "--tol", "1e-300", "--max-iter", str(passes), "--no-report",
-            "--quiet", "--no-conf", "--cache-dir", str(work / "cache"), "--run-dir", str(work / "run"), "-r", "hadoop",
-            "--hadoop-bin", str(command),
+            "--weight", "w", "--solver", "gd", "--start", "0,0", "--tol", "1e-300", "--max-iter", str(passes),
+            "--no-report", "--quiet", "--no-conf", "--cache-dir", str(work / "cache"), "--run-dir", str(work / "run"),
+            "-r", "hadoop", "--hadoop-bin", str(command),
         ],
         env={**os.environ, "SCANLEARN_BENCH_HADOOP": binary, "SCANLEARN_BENCH_CALLS": str(calls)}, check=False,
     )  # fmt: skip

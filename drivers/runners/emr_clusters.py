@@ -31,6 +31,7 @@ RELEASE = "emr-7.13.0"
 # other numeric kernels, and the last bits of a result would not be those of an x86 driver.
 INSTANCE_TYPE = "m7i.xlarge"
 SERVICE_ROLE, INSTANCE_PROFILE = "EMR_DefaultRole", "EMR_EC2_DefaultRole"
+DEFAULT_CORE = 2
 IDLE_RANGE = 60, 604_800  # seconds, what AWS takes
 TAG = "scanlearn"
 TAGS = {
@@ -58,9 +59,10 @@ sudo python3 -m pip install {NODE_NUMPY}
 LIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING")
 READY = ("RUNNING", "WAITING")
 ENDED = ("TERMINATED", "TERMINATED_WITH_ERRORS")
+OVER = ("TERMINATING", *ENDED)
 ENDED_DAYS = 7  # how far back ended clusters are listed
 SECONDS_BETWEEN_LOOKS = 10.0
-SECONDS_UNREACHABLE = 300.0  # for how long AWS may not answer while a cluster is waited for
+SECONDS_UNREACHABLE = 300.0  # for how long AWS may not answer while something is waited for
 
 Tell = Callable[[str, float], None]  # the state of a cluster that is waited for, and the seconds waited
 
@@ -80,7 +82,7 @@ class ClusterRequest:
     """
 
     region: str
-    n_core: int
+    n_core: int = DEFAULT_CORE
     idle_seconds: int = 3600
     name: str = "scanlearn"
     release: str = RELEASE
@@ -124,7 +126,7 @@ class ClusterRequest:
         if self.bootstrap or not self.log_uri:
             return None
         # By its content: clusters of another version keep theirs.
-        return f"{_folder(self.log_uri)}bootstrap/{hashlib.sha256(BOOTSTRAP.encode()).hexdigest()[:12]}.sh"
+        return f"{folder(self.log_uri)}bootstrap/{hashlib.sha256(BOOTSTRAP.encode()).hexdigest()[:12]}.sh"
 
     def to_api(self) -> dict[str, Any]:
         """The arguments of RunJobFlow."""
@@ -155,7 +157,7 @@ class ClusterRequest:
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         }
         if self.log_uri:
-            request["LogUri"] = _folder(self.log_uri)
+            request["LogUri"] = folder(self.log_uri)
         return request
 
     def _bootstrap_script(self) -> dict[str, Any]:
@@ -230,9 +232,12 @@ def create(request: ClusterRequest) -> str:
         return client("emr", request.region).run_job_flow(**request.to_api())["JobFlowId"]
 
 
-def wait_until_ready(region: str, cluster_id: str, tell: Tell = lambda state, seconds: None) -> Cluster:
+def wait_until_ready(
+    region: str, cluster_id: str, tell: Tell = lambda state, seconds: None, every: float | None = None
+) -> Cluster:
     """Returns when a cluster takes steps, or has some already.
 
+    :param every: seconds between two looks at it, instead of ten
     :raises ClusterEndedError: it ends instead; with the reason, and where its logs are
     :raises ScanError: it cannot be looked at, or AWS has not answered for minutes
     """
@@ -247,10 +252,10 @@ def wait_until_ready(region: str, cluster_id: str, tell: Tell = lambda state, se
                 raise
         if state in READY:
             return cluster
-        if state in (*ENDED, "TERMINATING"):
-            raise ClusterEndedError(_why_ended(cluster, region))
+        if state in OVER:
+            raise ClusterEndedError(f"the cluster {cluster_id} did not start: {why_ended(cluster, region)}")
         tell(state, time.monotonic() - started)
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_LOOKS if every is None else every)
 
 
 def describe(region: str, cluster_id: str) -> Cluster:
@@ -299,13 +304,36 @@ def list_clusters(region: str, everyone: bool = False, ended: bool = False) -> l
     return [_with_details(region, cluster) for cluster in chosen]
 
 
+def why_ended(cluster: Cluster, region: str) -> str:
+    """Why a cluster has ended, in words, and where its logs come to."""
+    told = cluster.reason or f"it is {cluster.state}, and AWS gives no reason"
+    words = [meaning(told, region) or told.rstrip(".")]
+    if "bootstrap action" in told:
+        words.append("nodes without a way to the internet cannot install numpy")
+    if cluster.log_uri:
+        words.append(f"its logs come to {folder(cluster.log_uri)}{cluster.cluster_id}/")
+    return "; ".join(words)
+
+
+def terminate_named(region: str, name: str) -> list[str]:
+    """Ends all clusters of a name, of which there are two when AWS's answer to the request for one got lost; gives the ids
+    of those that were alive.
+
+    :raises ScanError: AWS does not tell which there are, or does not end one
+    """
+    with explained(f"the clusters in {region} could not be listed", region):
+        pages = client("emr", region).get_paginator("list_clusters").paginate(ClusterStates=list(LIVE))
+        found = [entry["Id"] for page in pages for entry in page["Clusters"] if entry["Name"] == name]
+    return [cluster_id for cluster_id in found if terminate(region, cluster_id)]
+
+
 def terminate(region: str, cluster_id: str) -> bool:
     """Ends a cluster; False when it had ended, or was ending, already.
 
     :raises ScanError: there is none of this id, or it is protected, which is not undone here
     """
     cluster = describe(region, cluster_id)
-    if cluster.state in ENDED or cluster.state == "TERMINATING":
+    if cluster.state in OVER:
         return False
     if cluster.is_protected:
         raise ScanError(
@@ -336,19 +364,10 @@ def _group(name: str, role: str, instance_type: str, n_nodes: int, spot: bool) -
     return {"Name": name, "InstanceRole": role, "InstanceType": instance_type, "InstanceCount": n_nodes, "Market": market}
 
 
-def _folder(uri: str) -> str:
+def folder(uri: str) -> str:
+    """The URI of a folder, with its slash at the end."""
     bucket, key = split_uri(uri)
     return f"s3://{bucket}/{key}" + ("" if key.endswith("/") or not key else "/")
-
-
-def _why_ended(cluster: Cluster, region: str) -> str:
-    told = cluster.reason or f"it is {cluster.state}, and AWS gives no reason"
-    words = [f"the cluster {cluster.cluster_id} did not start: {meaning(told, region) or told.rstrip('.')}"]
-    if "bootstrap action" in told:
-        words.append("nodes without a way to the internet cannot install numpy")
-    if cluster.log_uri:
-        words.append(f"its logs come to {_folder(cluster.log_uri)}{cluster.cluster_id}/")
-    return "; ".join(words)
 
 
 def _with_details(region: str, cluster: Cluster) -> Cluster:
