@@ -24,9 +24,11 @@ run: install  ## generate 1,000,000 rows, pack them, fit weighted least squares,
 
 test: install  ## the tests that need no Java
 	$(BIN)/python -m pytest -n auto -m "not hadoop and not slow"
+	@echo "NOT RUN: the tests on Hadoop, Spark and clusters, and those that take long; make test-all runs them"
 
-test-all: install hadoop-up  ## all tests, on a real Hadoop too
-	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest; \
+test-all: test hadoop-up  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest -m "hadoop or slow" --durations=40; \
 		status=$$?; $(MAKE) hadoop-down; exit $$status
 
 lint: install  ## ruff and mypy

@@ -14,6 +14,7 @@ import pytest
 
 from jobs.design import Design
 from jobs.kernels.wols import WOLSQuery
+from tests.node_python import find_interpreter
 from tests.registry import make_blocks, write_blocks, write_query
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,9 +149,9 @@ def annotations(tree: ast.AST) -> list[ast.expr]:
 
 
 def test_what_travels_compiles_on_python_3_9(tmp_path):
-    python = shutil.which("python3.9")
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
-        pytest.skip("NO PYTHON 3.9 ON THE PATH: that jobs/ compiles there was checked by its syntax tree only")
+    python = find_interpreter((3, 9))
+    if python is None:
+        pytest.skip("NO PYTHON 3.9 HERE: that jobs/ compiles there was checked by its syntax tree only")
     shutil.copytree(ROOT / "jobs", tmp_path / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run(
         [python, "-m", "compileall", "-q", str(tmp_path / "jobs")], capture_output=True, text=True, check=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -64,6 +65,9 @@ def test_a_table_on_hdfs_stays_there_and_gives_the_fit_of_one_packed_here(tmp_pa
     assert done.returncode == 0, done.stderr
     assert "60,000 rows x 3 columns packed from" in done.stderr and "through this machine" not in done.stderr
     assert not list((tmp_path / "cache").glob("scanlearn/packs/*/blocks.bin"))
+    (where,) = (tmp_path / "cache").glob("scanlearn/packs/*/where.json")
+    packed = json.loads(where.read_text())["url"]
+    assert all(line.startswith(("drwx------", "-rw-------")) for line in hadoop("-ls", "-R", packed).splitlines())
     here = run_wols("table/", *FIT, "--run-dir", "here")
     assert here.returncode == 0, here.stderr
     ours, theirs = read_model("there"), read_model("here")

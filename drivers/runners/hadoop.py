@@ -41,6 +41,8 @@ from jobs.mrjob_compat import MRJob
 SHARE_OF_MAPS = 0.9  # of the time that a job takes
 # A client waits for a ResourceManager that is gone for a quarter of an hour.
 PATIENCE = {"yarn.resourcemanager.connect.max-wait.ms": "30000", "yarn.resourcemanager.connect.retry-interval.ms": "2000"}
+# What jobs write is this user's alone.
+PRIVATE = {"fs.permissions.umask-mode": "077"}
 # Java tells of its errors only, unless the user wants more; a task that fails says why in a warning, without which mrjob
 # does not show the task's own error. The lines of the Hadoop client are not among these: mrjob reads the application, the
 # percent and the counters in them, and only the log of the run gets them.
@@ -92,7 +94,7 @@ class Hadoop(Runner):
             "--hadoop-streaming-jar": streaming_jar(self.binary),
             "--no-check-input-paths": None,
         }
-        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET, **PATIENCE})
+        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET, **PATIENCE, **PRIVATE})
         arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
         # The user's own is where packs and code lie too; a pass's own folder is below it.
         arguments = [word for word in arguments if not word.startswith("--hadoop-tmp-dir=")]
