@@ -1,0 +1,70 @@
+"""The registry of runs: every job of every driver, and the one question that is asked of each runner: the bits of inline?
+
+A new driver, or one with a new job, joins the tests of every runner by one entry here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+
+import numpy as np
+
+from tests.conftest import read_model, read_passes
+
+WOLS = "y.csv --target y --features x,z --weight w --no-report --quiet"
+# Which driver with which options, and the jobs of its passes.
+RUNS = {
+    "one pass and two more": ("run_wols", f"{WOLS} --refine --diagnostics", ["MRWOLS", "MRWOLSRefine", "MRWOLSResiduals"]),
+    "folds, a holdout and clusters": (
+        "run_wols", f"{WOLS} --folds 4 --fold-by shop --holdout 0.2 --refine --cluster shop --covariance cluster",
+        ["MRWOLSFolds", "MRWOLSRefine", "MRWOLSResiduals"],
+    ),
+    "folds by where rows stand, and a penalty": (
+        "run_wols", f"{WOLS} --penalty elastic-net --l1-ratio 0.5,0.9 --diagnostics", ["MRWOLSFolds", "MRWOLSResiduals"]
+    ),
+    "counts of rows": (
+        "run_wols", f"{WOLS.replace('weight w', 'weight times')} --weight-type frequency --diagnostics --select best",
+        ["MRWOLS", "MRWOLSResiduals"],
+    ),
+    "gradient descent": (
+        "run_wols", f"{WOLS} --solver gd --start 0,1,1 --learning-rate 0.01,0.1 --max-iter 1", ["MRWOLSGradient"]
+    ),
+    "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
+    "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
+}  # fmt: skip
+
+
+def write_rows(n=160_000):
+    """Some blocks of rows, with a text and a whole number to deal them by."""
+    rng = np.random.default_rng(11)
+    x, z = rng.normal(size=(2, n))
+    w, times = rng.gamma(2.0, size=n), rng.integers(0, 3, n)
+    y = 3 + x - 2 * z + np.cumsum(rng.normal(size=n)) / 300 + rng.normal(size=n)
+    shops = rng.integers(0, 300, n)
+    lines = [
+        f"{a!r},{b!r},{c!r},{d!r},{e},shop {f}"
+        for a, b, c, d, e, f in zip(*(values.tolist() for values in (y, x, z, w, times, shops)))
+    ]
+    with open("y.csv", "w") as file:
+        file.write("\n".join(["y,x,z,w,times,shop", *lines]) + "\n")
+
+
+def md5s_of(name, run_dir, *switches):
+    """What the ledger says of a run: its jobs, their md5s, and how many tasks each had."""
+    driver, words, _ = RUNS[name]
+    arguments = [*shlex.split(words.format(run_dir)), "--run-dir", run_dir, *switches]
+    assert importlib.import_module(f"drivers.{driver}").main(arguments) in (0, 3)
+    return [(entry["job"], entry["statistics_md5"], entry["n_blocks"]) for entry in read_passes(run_dir)]
+
+
+def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000)):
+    """Makes the run with these switches: the ledger has the md5s that `md5s_of` gave of the run "inline", the model its
+    numbers, and each pass had a number of map tasks between `tasks`."""
+    assert [job for job, _, _ in inline] == RUNS[name][2]
+    assert md5s_of(name, run_dir, *switches) == inline
+    n_tasks = [entry["n_tasks"] for entry in read_passes(run_dir)]
+    assert tasks[0] <= min(n_tasks) and max(n_tasks) <= tasks[1], n_tasks
+    if RUNS[name][0] == "run_wols":
+        for part in ("parameters", "inference"):
+            assert read_model(run_dir)[part] == read_model("inline")[part]
