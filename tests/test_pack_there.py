@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -93,8 +94,10 @@ def test_a_bad_row_is_named_by_its_file_and_line_and_set_aside_where_allowed(run
     done = run_wols(url, *FIT, "-r", "hadoop", "--run-dir", "ok", "--max-bad-rows", "2")
     assert done.returncode == 0, done.stderr
     assert read_passes("ok")[0]["rows_rejected"] == 2 and read_passes("ok")[0]["rows_in"] == 4002
-    with open("ok/rejects.csv") as file:
-        assert file.read().count("1,two,shop 1,2024-05-01") == 2
+    with open("ok/rejects.csv", newline="") as file:
+        rejects = list(csv.DictReader(file))
+    assert [reject["value"] for reject in rejects] == ["1,two,shop 1,2024-05-01"] * 2
+    assert [reject["file"].rsplit("/", 1)[1] for reject in rejects] == ["part-0.csv", "part-1.csv"]
 
 
 def test_what_cannot_be_packed_in_pieces_goes_through_this_machine_and_says_why(run_wols, put):
