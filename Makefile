@@ -47,6 +47,7 @@ hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Ja
 hadoop-down: install  ## stop it; its files stay
 	$(BIN)/python hadoop/cluster.py down
 
-clean:  ## remove what was built here, except .venv and .hadoop
+clean:  ## remove what killed runs have left and what was built here, except .venv and .hadoop
+	-@test ! -e $(STAMP) || $(BIN)/python drivers/clean.py
 	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -exec rm -rf {} +

@@ -11,8 +11,8 @@ import argparse
 import json
 
 from drivers.packing.cache import pack
-from drivers.packing.formats.options import InputOptions
 from drivers.packing.contents import PackContents
+from drivers.packing.formats.options import InputOptions
 from drivers.packing.sources import find_sources
 
 

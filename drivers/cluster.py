@@ -25,6 +25,7 @@ from drivers.durations import parse_duration, show_duration
 from drivers.options import Formatter, Forward, Parser, natural, positive
 from drivers.runners.aws import region_or_default
 from drivers.runners.emr_clusters import (
+    DEFAULT_CORE,
     ENDED_DAYS,
     INSTANCE_PROFILE,
     INSTANCE_TYPE,
@@ -48,8 +49,6 @@ from drivers.terminal.progress import Meter, Progress
 from drivers.terminal.tables import open_console, plain_table
 from drivers.wording import count
 from jobs.errors import ScanError
-
-DEFAULT_CORE = 2
 
 
 class CommandParser(Parser):
@@ -187,7 +186,7 @@ def request_from(options: argparse.Namespace) -> ClusterRequest:
     settings.update({name: value for name in names if (value := getattr(options, name, None)) is not None})
     settings["region"] = region_or_default(settings.get("region"))
     try:
-        return ClusterRequest(**{"n_core": DEFAULT_CORE, **settings}, tags=tags)
+        return ClusterRequest(**settings, tags=tags)
     except ScanError as error:
         raise UsageError(str(error)) from None
 

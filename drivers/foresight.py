@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from drivers.app import OK
+from drivers.app import OK, UsageError
 from drivers.columns import columns_of
 from drivers.packing.cache import Pack, find_pack, preview
 from drivers.packing.contents import PackContents
@@ -87,7 +87,10 @@ def look_ahead(options: argparse.Namespace, contents: PackContents, foresee: For
 
 
 def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, foresight: Foresight) -> dict[str, Any]:
-    """The plan as numbers: bytes, rows and passes; `exact` says whether the rows are counted or estimated."""
+    """The plan as numbers: bytes, rows and passes; `exact` says whether the rows are counted or estimated.
+
+    :raises UsageError: a price where nothing is rented
+    """
     manifest, design = pack.manifest, foresight.design
     n_bytes = sum(source.size for source in sources)
     n_rows = manifest.n_rows + manifest.n_rejected
@@ -101,6 +104,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     few_tasks = {"inline": 1, "local": min(n_blocks, os.cpu_count() or 1)}
     n_tasks = few_tasks.get(runner, math.ceil(carried / SPLIT_BYTES))
     width = len(design.feature_names) + 2
+    passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
     return {
@@ -113,14 +117,27 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         "coefficients": len(design.feature_names) + 1,
         "is_packed": pack.was_cached,
         "phases": [vars(phase) for phase in foresight.phases],
-        "passes": [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)],
+        "passes": passes,
         "bytes_a_pass": 8 * n_rows * len(design.columns()) if refers else carried,
         "tasks": n_tasks,
         "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + foresight.statistics_bytes,
         "records_shuffled": n_tasks * records_a_task,
         "disk": {"pack": 0 if pack.was_cached else pack_bytes, "cluster": 0 if carried == pack_bytes else carried},
+        "emr": _rented(options, runner, passes, carried),
         "remarks": foresight.remarks,
     }
+
+
+def _rented(options: argparse.Namespace, runner: str, passes: list[int], n_bytes: int) -> dict[str, Any] | None:
+    """What is to be rented for a run; None where nothing is."""
+    price = getattr(options, "hourly_price", None)
+    if runner != "emr":
+        if price is not None:
+            raise UsageError("--hourly-price is the price of a node of -r emr; nothing is rented here")
+        return None
+    from drivers.runners.emr_plan import emr_plan
+
+    return emr_plan(options.mrjob_args, passes, n_bytes, price)
 
 
 def _packed_size(sources: list[Source], pack: Pack) -> float:

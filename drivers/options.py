@@ -113,6 +113,12 @@ def build_parser(job: type, description: str | None) -> Parser:
         "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html and its pictures"
     )
     add_foresight_options(run)
+    run.add_argument(
+        "--hourly-price",
+        type=positive,
+        metavar="PRICE",
+        help="of a node, EC2 and EMR together: with --plan -r emr, what the run would cost",
+    )
     run.add_argument("--json", action="store_true", help="print the result as JSON instead of a table")
     run.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result")
     run.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -58,6 +58,7 @@ class Run:
         self.mrjob_args = mrjob_args
         checkpoint = directory.checkpoint()
         self.n_passes = checkpoint["n_passes"]
+        directory.keep_passes(self.n_passes)
         self.counts = RowCounts.from_json(checkpoint["counts"]) if checkpoint["counts"] else RowCounts()  # of the last pass
         self.warnings: list[str] = []  # of the passes; see `all_warnings`
         self._entry: dict[str, Any] = {}  # of the last pass in the ledger

@@ -126,6 +126,12 @@ class RunDirectory:
             f.flush()
             os.fsync(f.fileno())
 
+    def keep_passes(self, n_passes: int) -> None:
+        """Takes from the ledger what the checkpoint knows nothing of: a pass that a crash came after, a line cut short."""
+        lines = [json.dumps(entry, allow_nan=False) + "\n" for entry in self.passes() if entry["pass"] <= n_passes]
+        if os.path.exists(self.file(LEDGER)):
+            self.write(LEDGER, "".join(lines))
+
     def passes(self) -> list[dict[str, Any]]:
         """The ledger; a last line cut short by a crash is left out."""
         if not os.path.exists(self.file(LEDGER)):

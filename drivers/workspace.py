@@ -108,6 +108,8 @@ class Results:
                     os.rmdir(os.path.dirname(self.directory.path))
 
     def _forget_standard_input(self) -> None:
+        if not os.path.exists(self.directory.file(OPTIONS)):  # there was no room even for it
+            return
         for entry in self.directory.read_json(OPTIONS).get("standard_input", []):
             with contextlib.suppress(OSError):
                 os.remove(entry["copy"])

@@ -44,7 +44,8 @@ class MRTexts(QueryJob):
 
     def reducer(self, key, values):
         most = load_query(self.options.query, PackQuery).max_texts
-        texts, too_many = [], False
+        texts: list = []
+        too_many = False
         for value in values:  # in order, so equal ones stand together
             too_many = too_many or value == b"-" or len(texts) > most
             if too_many:

@@ -155,3 +155,42 @@ def test_a_mistake_of_the_program_is_one_sentence_too(table, capsys, monkeypatch
     assert "Traceback" not in told
     assert run_wols.main(["t.csv", "--target", "y", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+ON_EMR = ("--target", "y", "--weight", "w", "-r", "emr")
+
+
+def test_a_plan_on_emr_tells_steps_hours_and_the_cost_by_the_price_that_is_given(table, capsys):
+    told = plan(capsys, run_wols.main, "t.csv", *ON_EMR, "--num-core-instances", "4", "--hourly-price", "0.25")
+    rented, n_bytes = told["emr"], told["bytes_a_pass"]
+    assert rented["steps"] == told["passes"] == [1, 2] and rented["nodes"] == 5
+    assumed = rented["assumed"]
+    for n, hours, price in zip([1, 2], rented["instance_hours"], rented["cost"]):
+        a_step = assumed["step_seconds"] + n_bytes / 4 / assumed["node_bytes_a_second"]
+        assert hours * 3600 == pytest.approx(5 * (assumed["start_seconds"] + n * a_step), abs=5)
+        assert price == pytest.approx(hours / 4)
+    # On a cluster that is there already nothing starts; on one node, this does it all.
+    lent = plan(capsys, run_wols.main, "t.csv", *ON_EMR, "--cluster-id", "j-1", "--num-core-instances", "0")["emr"]
+    assert lent["nodes"] == 1 and lent["instance_hours"][1] == pytest.approx(120 / 3600, abs=2 / 3600)
+    assert lent["cost"] is None
+
+
+def test_a_plan_on_emr_takes_nodes_from_mrjob_conf(table, capsys, tmp_path):
+    (tmp_path / "e.conf").write_text("runners: {emr: {num_core_instances: 19, instance_type: c7i.large}}")
+    rented = plan(capsys, run_wols.main, "t.csv", *ON_EMR, "-c", "e.conf")["emr"]
+    assert (rented["nodes"], rented["primary_type"], rented["core_type"]) == (20, "m7i.xlarge", "c7i.large")
+
+
+def test_a_plan_on_emr_fits_a_terminal_and_says_what_it_assumes(table, capsys):
+    for price in ((), ("--hourly-price", "0.25")):
+        assert run_wols.main(["t.csv", *ON_EMR, "--num-core-instances", "19", "--plan", *price]) == 0
+        out = capsys.readouterr().out
+        assert max(map(len, out.splitlines())) <= 80
+        assert "20 nodes: 1 m7i.xlarge and 19 m7i.xlarge" in out
+        assert "10 min to start, 60 s a step, 50 MB a second and node" in out
+        assert ("at 0.25 a node and hour" in out) == bool(price) == ("cost" in out)
+
+
+def test_a_price_is_for_what_is_rented(table, capsys):
+    assert run_wols.main(["t.csv", "--target", "y", "--plan", "-r", "local", "--hourly-price", "1"]) == 2
+    assert "nothing is rented here" in capsys.readouterr().err

@@ -27,11 +27,11 @@ import pytest
 from drivers.packing import chunks as chunks_module
 from drivers.packing import pack as pack_module
 from drivers.packing.cache import Pack, pack
+from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import TEXT_TYPE
 from drivers.packing.locate import place_of_row
-from drivers.packing.contents import PackContents
 from drivers.packing.sources import find_sources
 from drivers.run_wols import main
 from jobs.blocks import BlocksFile, read_line

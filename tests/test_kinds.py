@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from drivers.packing import pack as pack_module
 from drivers.packing.cache import pack
 from drivers.packing.chunks import QuotedEnds
+from drivers.packing.contents import PackContents
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import DATE, HASH, INTEGER, NUMBER, TEXT, Dictionary, Texts, hashes, settle, to_arrays, to_arrow
-from drivers.packing.contents import PackContents
 from drivers.packing.sources import find_sources
 from jobs.errors import ScanError
 from tests.test_packing import pack_text, packed_matrix

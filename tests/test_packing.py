@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from drivers.packing import chunks as chunks_module
 from drivers.packing.cache import DEFAULT_CACHE_BYTES, pack
 from drivers.packing.chunks import QuotedEnds, chunks, count_lines
+from drivers.packing.contents import PackContents
 from drivers.packing.formats.delimited import DelimitedParser
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.locate import first_row_where, place_of_row
-from drivers.packing.contents import PackContents
 from drivers.packing.pack import rows_per_block
 from drivers.packing.sources import find_sources
 from jobs.blocks import BlocksFile, read_line

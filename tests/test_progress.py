@@ -220,7 +220,7 @@ def test_nothing_is_left_of_a_pass(table, runner, tmp_path):
     assert not [handler for handler in logging.getLogger("mrjob").handlers if isinstance(handler, HadoopNews)]
 
 
-# -- Hadoop and Spark --------------------------------------------------------------------------------------------------
+# -- Hadoop --------------------------------------------------------------------------------------------------------------
 
 # As mrjob logs them, of a real job.
 HADOOP_LINES = """\
@@ -298,13 +298,3 @@ def test_hadoop_tells_its_application_and_percent_and_no_java(tmp_path, run_wols
     assert re.search(r"^pass 1: map \d+ %, reduce \d+ %, \d+ s$", done.stderr, re.MULTILINE)
     assert not [line for line in told[1:-1] if not line.startswith("pass 1: ")]
     assert "mapreduce.map.log.level=WARN" in (ROOT / tmp_path / "r" / "passes.jsonl").read_text()
-
-
-@pytest.mark.slow
-def test_spark_shows_no_java(tmp_path, run_wols):
-    pytest.importorskip("pyspark")
-    generate(tmp_path / "d.csv", rows=10_000)
-    done = run_wols(*DATA, "--no-diagnostics", "-r", "spark", "--run-dir", "r")
-    assert done.returncode == 0, done.stderr
-    assert all(re.match(r"10,000 rows|pass 1: |model ", line) for line in done.stderr.splitlines())
-    assert "Changing view acls" not in (tmp_path / "r" / "run.log").read_text()

@@ -28,6 +28,9 @@ THROTTLED = {
     "RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "ThrottledException",
     "TooManyRequestsException",
 }  # fmt: skip
+# Without a word of who may not do what.
+DENIED = {"403", "AccessDenied", "Forbidden"}
+MAY_NOT = "these credentials may not do that; docs/emr.md lists the permissions that a user needs"
 MAKE_ROLES = "`aws emr create-default-roles` makes the default ones, which AWS takes a minute to know"
 # What AWS says, when it refuses a request or gives a cluster up, and what that means.
 MEANINGS = {
@@ -143,7 +146,8 @@ def refusal(code: str, message: str, region: str) -> str:
         return f"AWS asks for fewer requests at a time ({code}); try again in a minute"
     # What stands between here and AWS may answer with a web page.
     told = "" if message.lstrip().startswith("<") else _one_line(message)
-    return meaning(message, region) or f"AWS answers {code}" + (f" ({told})" if told else "")
+    known = meaning(message, region) or (MAY_NOT if code in DENIED else None)
+    return known or f"AWS answers {code}" + (f" ({told})" if told else "")
 
 
 def meaning(message: str, region: str) -> str | None:
@@ -164,6 +168,15 @@ def split_uri(uri: str) -> tuple[str, str]:
     if match is None:
         raise ScanError(f"{uri} is no place on S3; write s3://bucket/key")
     return match[1], match[2]
+
+
+def folder(uri: str) -> str:
+    """The URI of a folder, with its slash at the end.
+
+    :raises ScanError: what is no such URI
+    """
+    bucket, key = split_uri(uri)
+    return f"s3://{bucket}/{key}" + ("" if key.endswith("/") or not key else "/")
 
 
 def _boto3() -> Any:

@@ -1,25 +1,259 @@
-"""Hadoop Streaming on a cluster of Amazon's Elastic MapReduce."""
+"""Hadoop Streaming on Amazon's Elastic MapReduce. The packed table and the code go to S3 once; a driver makes one cluster
+for all its passes and ends it, or uses the one that --cluster-id names and leaves it running.
+
+On S3, below scanlearn/ in the folder that --cloud-tmp-dir names:
+
+    packs/NAME/blocks.txt   a packed table, found again by later runs
+    code/HASH/jobs.zip      the code, and archives of the user's
+    tmp/RUN/                what the passes of one run write, removed with it
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
+from drivers import interruption
+from drivers.durations import show_duration
 from drivers.packing.cache import Pack
-from drivers.runners.runner import Runner, block_lines, kernel_choice
+from drivers.runners.aws import UnreachableError, region_or_default
+from drivers.runners.emr_clusters import (
+    OVER,
+    Cluster,
+    create,
+    describe,
+    instance_hours,
+    terminate_named,
+    wait_until_ready,
+    why_ended,
+)
+from drivers.runners.emr_options import check, home_of, option, request_for
+from drivers.runners.emr_steps import await_end, cancel_named
+from drivers.runners.hadoop import QUIET
+from drivers.runners.mrjob_emr import EMRRunner
+from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, block_lines, carried_bytes, kernel_choice
+from drivers.runners.s3_files import S3Files, file_pieces
 from drivers.runners.shipping import build_zip
+from drivers.terminal.progress import Meter
+from drivers.terminal.watching import ticking
+from drivers.wording import count
+from jobs.errors import ScanError
+from jobs.mrjob_compat import MRJob
+
+SECONDS_BETWEEN_LOOKS = 5
 
 
 class EMR(Runner):
     """See the module."""
 
+    hints: ClassVar[dict[str, str]] = {
+        r"keeps no logs": "logs tell a task's own error: `drivers/cluster.py create --log-uri s3://...` keeps them",
+        r"its logs cannot be read": "logs tell a task's own error, and may not be read here",
+        r"Container .* is running .* beyond the .*memory": (
+            "the cluster gives its tasks too little memory; -D mapreduce.map.memory.mb=2048 asks for more"
+        ),
+        r"InvalidResourceRequestException|maximum allowed allocation": (
+            "the cluster does not give a task as much memory as was asked for"
+        ),
+        r"AccessControlException|Access Denied|Status Code: 403": (
+            "the nodes may not read or write the bucket; their instance profile needs it"
+        ),
+    }
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        check(self.user)
+        self.region = region_or_default(option(self.user, "region"))
+        self.home = home_of(self.user)
+        self.files = S3Files(self.region, setting.leftovers)
+        name = re.sub(r"[^\w.-]+", "-", os.path.basename(setting.directory.path), flags=re.ASCII)
+        name = f"{name}-{os.urandom(4).hex()}"
+        self.tmp = f"{self.home}tmp/{name}/"
+        self.every = float(option(self.user, "check_cluster_every") or SECONDS_BETWEEN_LOOKS)
+        self.cluster_id = option(self.user, "cluster_id") or None
+        self._lent = self.cluster_id is not None
+        self._left: dict[str, tuple[str, dict[str, str]]] = {}  # by what it is: its name among the leftovers, what is known
+        if self.cluster_id:
+            lent = describe(self.region, self.cluster_id)
+            if lent.state in OVER:
+                raise ScanError(f"the cluster {self.cluster_id} has ended: {why_ended(lent, self.region)}")
+        else:
+            self.request = request_for(self.user, self.region, f"scanlearn {name}")
+
     def bring(self, pack: Pack) -> None:
-        code = self.setting.directory.file("jobs.zip")
-        build_zip(code)
-        lines = os.path.join(self.temporary(), "blocks.txt")
-        with open(lines, "wb") as f:
-            f.writelines(block_lines(pack.blocks, pack.index))
-        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1"})
-        self.arguments = [
-            *jobconf, *kernel_choice(), *self.user.with_defaults(self.common_defaults()), f"--py-files={code}"
-        ]  # fmt: skip
+        """Sends the code and the lines of the pack to S3, unless they are there, and sees that there is a cluster."""
+        code, archives = self._stage_code()
+        lines = self._stage_lines(pack)
+        self._remember("s3", uri=self.tmp)
+        # When all is there: nothing is rented while bytes travel.
+        if self.cluster_id is None:
+            self._make_cluster()
+        cluster = self._await_cluster()
+        defaults = {
+            **self.common_defaults(),
+            "--check-cluster-every": str(SECONDS_BETWEEN_LOOKS),
+            "--cloud-fs-sync-secs": "0",
+            "--no-check-input-paths": None,
+            "--release-label": cluster.release or None,
+        }
+        n_maps = max(1, -(-carried_bytes(pack.n_bytes) // SPLIT_BYTES))
+        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", "mapreduce.job.maps": str(n_maps), **QUIET})
+        ours = {"--region": self.region, "--cloud-tmp-dir": self.tmp, "--cluster-id": cluster.cluster_id}
+        arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
+        arguments = [word for word in arguments if word.partition("=")[0] not in ours]
+        chosen = [f"{switch}={value}" for switch, value in ours.items()]
+        self.arguments = [*jobconf, *kernel_choice(), *arguments, *chosen, f"--py-files={code}"]
         self.inputs = [lines]
+
+    def job_runner(self, job: MRJob) -> EMRRunner:
+        job._runner_class = lambda: EMRRunner
+        running = job.make_runner()
+        running.files, running.tell = self.files, lambda text: None
+        # A pass that failed ends the run, and the logs of a cluster come sooner when it has ended.
+        running.give_up = self._end_cluster
+        return running
+
+    @contextmanager
+    def watching(self, meter: Meter, n_blocks: int, last_seconds: float | None, running: Any) -> Iterator[None]:
+        """Tells what the step does; one that is given up is ended, which would outlive its driver."""
+        told = "being submitted"
+
+        def tell(text: str) -> None:
+            nonlocal told
+            told = text
+
+        def tick() -> None:
+            meter.set(last_seconds and min(meter.seconds / last_seconds, 0.99), told)
+
+        running.tell = tell
+        if self._lent:
+            self._remember("step", cluster_id=str(self.cluster_id), name=running.get_job_key())
+        try:
+            with ticking(meter, tick):
+                yield
+        except BaseException as error:
+            with interruption.held():
+                self._give_up(meter if isinstance(error, KeyboardInterrupt) else None, running)
+            raise
+        self._forget("step")
+
+    def close(self) -> None:
+        """Ends the cluster of this run, and removes what its passes have on S3."""
+        errors = []
+        for end in (self._end_cluster, self._cancel_step, self.files.close, self._remove_files):
+            try:
+                end()
+            except ScanError as error:
+                errors.append(str(error))
+        if errors:
+            raise ScanError("; ".join(errors))
+
+    # -- S3 --------------------------------------------------------------------------------------------------------------
+
+    def _stage_lines(self, pack: Pack) -> str:
+        name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
+        uri = f"{self.home}packs/{name}/blocks.txt"
+        self._put(block_lines(pack.blocks, pack.index), uri, carried_bytes(pack.n_bytes))
+        return uri
+
+    def _stage_code(self) -> tuple[str, dict[str, str]]:
+        """Brings the code and the user's archives to S3; gives where the code is, and the switch for each archive by the
+        switch that names it here."""
+        zip_path = self.setting.directory.file("jobs.zip")
+        build_zip(zip_path)
+        archives = {}
+        for word in self.user.arguments:
+            found = re.fullmatch(r"(--archives?=)([^#]+)(#[^#,]+)?", word)
+            if found and "://" not in found[2] and os.path.isfile(found[2]):
+                archives[word] = f"{found[1]}{self._stage(found[2])}{found[3] or ''}"
+        return self._stage(zip_path), archives
+
+    def _stage(self, path: str) -> str:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        name = re.sub(r"[^\w.-]+", "-", os.path.basename(path), flags=re.ASCII)
+        uri = f"{self.home}code/{digest}/{name}"
+        self._put(file_pieces(path), uri, os.path.getsize(path))
+        return uri
+
+    def _put(self, pieces: Iterable[bytes], uri: str, n_bytes: int) -> None:
+        if not self.files.present(uri):
+            with self.setting.progress.bytes("to S3", n_bytes) as advance:
+                self.files.put(pieces, uri, n_bytes, advance)
+
+    def _remove_files(self) -> None:
+        if "s3" in self._left:
+            self.files.remove(self.tmp)
+            self._forget("s3")
+
+    # -- the cluster -----------------------------------------------------------------------------------------------------
+
+    def _make_cluster(self) -> None:
+        request, say = self.request, self.setting.progress.say
+        say(f"asking AWS for a cluster in {self.region}: {count(request.n_nodes, 'node')}, {request.release}")
+        # A signal must not come between the cluster and its name.
+        with interruption.held():
+            self._remember("cluster", name=request.name)
+            try:
+                self.cluster_id = create(request)
+            except UnreachableError:
+                raise  # there may be one
+            except ScanError:
+                self._forget("cluster")
+                raise
+            self._made = time.monotonic()
+            say(f"the cluster {self.cluster_id} is made for this run, and ends with it")
+
+    def _await_cluster(self) -> Cluster:
+        assert self.cluster_id is not None
+        with self.setting.progress.metered(f"the cluster {self.cluster_id}") as meter:
+            return wait_until_ready(
+                self.region, self.cluster_id, lambda state, seconds: meter.set(None, state.lower()), self.every
+            )
+
+    def _end_cluster(self) -> None:
+        """Ends the cluster that was made for this run; a second call does nothing."""
+        if "cluster" not in self._left:
+            return
+        terminate_named(self.region, self.request.name)
+        if self.cluster_id:
+            seconds = time.monotonic() - self._made
+            hours = instance_hours(self.request.n_nodes, seconds)
+            lived = show_duration(seconds if seconds < 60 else seconds // 60 * 60)
+            self.setting.progress.say(
+                f"the cluster {self.cluster_id} is being ended, after {lived}: {hours:,.2f} instance hours"
+            )
+        self._forget("cluster")
+
+    def _cancel_step(self) -> None:
+        """Cancels a step on a cluster that is lent."""
+        if "step" in self._left:
+            cancel_named(self.region, **self._left["step"][1])
+            self._forget("step")
+
+    def _give_up(self, meter: Meter | None, running: EMRRunner) -> None:
+        """Ends what a job has running; what cannot be ended now is tried once more by `close`."""
+        with suppress(ScanError):
+            if self._lent:
+                if meter and running.step_id:
+                    meter.say(f"cancelling {running.step_id}; {self.cluster_id} goes on")
+                self._cancel_step()
+            else:
+                self._end_cluster()
+                if running.step_id:
+                    await_end(self.region, str(self.cluster_id), [running.step_id])
+
+    # -- what is left if this process is killed --------------------------------------------------------------------------
+
+    def _remember(self, kind: str, **what: str) -> None:
+        """Before the thing is made."""
+        self._left[kind] = self.setting.leftovers.add(kind, region=self.region, **what), what
+
+    def _forget(self, kind: str) -> None:
+        if kind in self._left:
+            self.setting.leftovers.forget(self._left.pop(kind)[0])

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from drivers.durations import show_duration
-from drivers.runners.aws import UnreachableError, client, explained, meaning, split_uri
+from drivers.runners.aws import UnreachableError, client, explained, folder, meaning, split_uri
 from jobs.errors import ScanError
 
 # Python 3.9 and Hadoop 3.4.2, the Hadoop that hadoop/cluster.py runs.
@@ -207,6 +207,10 @@ def settings_from(option: Callable[[str], Any]) -> dict[str, Any]:
     :raises ScanError: a number that is none
     """
     settings = {name: option(mrjob_name) for name, mrjob_name in MRJOB_OPTIONS.items()}
+    if option("instance_type"):
+        # mrjob's name for that of the nodes which run tasks.
+        workers = "core_type" if option("num_core_instances") not in (0, "0") else "primary_type"
+        settings[workers] = settings[workers] or option("instance_type")
     tmp = option("cloud_tmp_dir")
     if tmp and not settings["log_uri"]:
         settings["log_uri"] = f"{tmp.rstrip('/')}/logs/"
@@ -362,12 +366,6 @@ def _group(name: str, role: str, instance_type: str, n_nodes: int, spot: bool) -
     # Spot without a bid pays the market's price, up to that on demand.
     market = "SPOT" if spot else "ON_DEMAND"
     return {"Name": name, "InstanceRole": role, "InstanceType": instance_type, "InstanceCount": n_nodes, "Market": market}
-
-
-def folder(uri: str) -> str:
-    """The URI of a folder, with its slash at the end."""
-    bucket, key = split_uri(uri)
-    return f"s3://{bucket}/{key}" + ("" if key.endswith("/") or not key else "/")
 
 
 def _with_details(region: str, cluster: Cluster) -> Cluster:

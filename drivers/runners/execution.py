@@ -6,7 +6,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import jobs
 from drivers import interruption
@@ -86,12 +86,23 @@ class _Teller(logging.Handler):
         self.say(self.format(record))
 
 
+class _LogFile(logging.FileHandler):
+    """The log of a run. A disk that is full is not to take the place of what the log is about."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logged(path: str, say: Say | None = None) -> Iterator[None]:
     """What mrjob says goes to the log of the run, and with -v to the user too."""
     logger = logging.getLogger("mrjob")
     kept = logger.handlers[:], logger.propagate, logger.level
-    file_handler = logging.FileHandler(path, encoding="utf-8")
+    file_handler = _LogFile(path, encoding="utf-8")
     file_handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.handlers = [file_handler, *([_Teller(say)] if say else [])]
     logger.propagate, logger.level = False, logging.INFO

@@ -7,16 +7,20 @@ import re
 # What to try, by what the log says; on any runner.
 HINTS = {
     r"No module named 'numpy'": "the Python of the nodes has no numpy; name one that has with --python-bin",
-    r"python[\d.]*: (?:command )?not found|No such file or directory: '\S*python|code 127|error=2, No such file": (
+    r"No module named '(?:jobs|mrjob)\b": (
+        "the Python of the tasks does not have this package; install it there, or leave out --python-bin"
+    ),
+    r"python[\d.]*: (?:command )?not found|No such file or directory: '\S*python|(?:code|status) 127\b|error=2, ": (
         "the nodes have no such Python; name one with --python-bin"
     ),
-    r"No space left on device|ENOSPC|File too large|SIGXFSZ|code 153": (
+    r"No space left on device|ENOSPC|File too large|SIGXFSZ|signal 25|(?:code|status) 153": (
         "a disk is full, or a limit on the size of files is met"
     ),
+    r"without a word": "a disk may be full, so that it could not even say why",
     r"Timed out after \d+ secs|said nothing for": (
         "a task said nothing for too long; -D mapreduce.task.timeout=MILLISECONDS gives it more"
     ),
-    r"code 137|SIGKILL|signal 9": "something killed the task, often for want of memory",
+    r"(?:code|status) 137\b|SIGKILL|signal 9\b": "something killed the task, often for want of memory",
 }
 # The errors of this package, whose sentence is the whole message.
 OWN = re.compile(r"^(?:[\w.]*\.)?(?:ScanError|BadRecord|BadBlock|BadRow): (.+)$", re.MULTILINE)
@@ -33,6 +37,7 @@ def explain_failure(error: BaseException, alias: str, hints: dict[str, str], log
         return told[-1]
     raised = RAISED.findall(log_text)
     reason = raised[-1] if raised else shift_status(str(error))
+    log_text += str(error)
     tips = dict.fromkeys(hint for pattern, hint in {**hints, **HINTS}.items() if re.search(pattern, log_text))
     return "\n  ".join([f"the job failed on the runner {alias}: {reason}", *tips, f"the whole story is in {log_path}"])
 

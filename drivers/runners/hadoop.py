@@ -4,17 +4,16 @@ On HDFS, below hdfs:///tmp/scanlearn-USER or the user's --hadoop-tmp-dir:
 
     packs/NAME/blocks.txt   a packed table, found again by later runs
     code/HASH/jobs.zip      the code, and archives of the user's
-    tmp/RUN                 what the passes of one run write, removed with it
+    tmp/RUN                 what is on its way to there, and what the passes of one run write, removed with it
 """
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import logging
+import math
 import os
 import re
-import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,19 +29,23 @@ from drivers.runners.hadoop_client import (
     streaming_jar,
     use_binary,
 )
+from drivers.runners.hadoop_leftovers import APPLICATION, place
 from drivers.runners.mrjob_hadoop import PLAIN, HadoopRunner
-from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, block_lines, carried_bytes, kernel_choice
+from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, carried_bytes, kernel_choice
 from drivers.runners.shipping import build_zip
+from drivers.runners.staging import ClusterFolder, Content, cluster_home, digest, pieces, plain_temporary
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import await_client, ticking
 from jobs.errors import ScanError
 from jobs.mrjob_compat import MRJob
 
+Tell = Callable[[str], None]
+
 SHARE_OF_MAPS = 0.9  # of the time that a job takes
-# A client waits for a ResourceManager that is gone for a quarter of an hour.
-PATIENCE = {"yarn.resourcemanager.connect.max-wait.ms": "30000", "yarn.resourcemanager.connect.retry-interval.ms": "2000"}
-# What jobs write is this user's alone.
-PRIVATE = {"fs.permissions.umask-mode": "077"}
+# A client waits for a ResourceManager that is gone for a quarter of an hour; the switches that shorten this would go with
+# the job, which had better wait.
+SECONDS_WITHOUT_CLUSTER = 30.0
+SECONDS_BETWEEN_TRIES = 45.0  # at most, of one outage
 # Java tells of its errors only, unless the user wants more; a task that fails says why in a warning, without which mrjob
 # does not show the task's own error. The lines of the Hadoop client are not among these: mrjob reads the application, the
 # percent and the counters in them, and only the log of the run gets them.
@@ -51,6 +54,10 @@ QUIET = {
     "mapreduce.reduce.log.level": "WARN",
     "yarn.app.mapreduce.am.log.level": "ERROR",
 }
+# What the tasks write is for this user alone.
+PRIVATE = {"fs.permissions.umask-mode": "077"}
+
+KEPT = re.compile(r"packs/[0-9a-f]{24}-[0-9a-f-]+|code/[0-9a-f]{16}")
 
 
 class Hadoop(Runner):
@@ -81,20 +88,20 @@ class Hadoop(Runner):
         self.binary = hadoop_binary()
         self.version = hadoop_version(self.binary)
         self.files = HadoopFileSystem(self.binary)
-        home = self._home()
-        # Known before it is there, so that a kill at any moment leaves it to be found.
-        self.tmp = f"{home}/tmp/{os.path.basename(setting.directory.path)}-{os.urandom(4).hex()}"
-        self._left = setting.leftovers.add("hdfs", binary=self.binary, path=self.tmp)
-        self.home = home
-        code, archives = self._stage_code(home)
+        home = cluster_home(self.user.value("--hadoop-tmp-dir", "hadoop_tmp_dir"))
+        self.cluster = ClusterFolder(self.files, home, setting)
+        self.home, self.tmp = home, self.cluster.tmp
+        self._applications: dict[str, str] = {}  # that are written down as there, and the name they have there
+        jar = self._streaming_jar()
+        code, archives = self._stage_code()
         defaults = {
             **self.common_defaults(),
-            "--local-tmp-dir": self._plain_temporary(),
+            "--local-tmp-dir": plain_temporary(self),
             "--hadoop-bin": self.binary,
-            "--hadoop-streaming-jar": streaming_jar(self.binary),
+            "--hadoop-streaming-jar": jar,
             "--no-check-input-paths": None,
         }
-        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET, **PATIENCE, **PRIVATE})
+        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET, **PRIVATE})
         arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
         # The user's own is where packs and code lie too; a pass's own folder is below it.
         arguments = [word for word in arguments if not word.startswith("--hadoop-tmp-dir=")]
@@ -103,15 +110,8 @@ class Hadoop(Runner):
 
     def bring(self, pack: Pack) -> None:
         """Sends the lines of the pack to HDFS, unless they are there."""
-        n_bytes = carried_bytes(pack.n_bytes)
-        if pack.url is None:
-            name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
-            lines = f"{self.home}/packs/{name}/blocks.txt"
-            self._put({lines: (partial(block_lines, pack.blocks, pack.index), n_bytes)})
-        else:
-            lines = pack.url
-        self.arguments = [*self.maps_for(n_bytes), *self.arguments]
-        self.inputs = [lines]
+        self.inputs = [self.cluster.lines(pack)]
+        self.arguments = [*self.maps_for(carried_bytes(pack.n_bytes)), *self.arguments]
 
     def maps_for(self, n_bytes: int) -> list[str]:
         """The switches for as many map tasks as so many bytes are worth; the user's own come later, and win."""
@@ -125,103 +125,114 @@ class Hadoop(Runner):
         return running
 
     def close(self) -> None:
-        """Removes what the passes of this run have on HDFS."""
-        if self._left:
-            self.files.remove(self.tmp)
-            self.setting.leftovers.forget(self._left)
-            self._left = ""
+        """Removes what this run has on HDFS, but for the packed table and the code."""
+        self.cluster.close()
 
     # -- set-up ------------------------------------------------------------------------------------------------------------
 
-    def _home(self) -> str:
-        # Not under /user/<name>, which need not be there, and with its scheme: the default file system may be another.
-        given = self.user.value("--hadoop-tmp-dir", "hadoop_tmp_dir")
-        return (
-            given.rstrip("/")
-            if given
-            else f"hdfs:///tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}"
-        )
+    def _streaming_jar(self) -> str | None:
+        given = self.user.value("--hadoop-streaming-jar", "hadoop_streaming_jar")
+        if given and "://" not in given and not os.path.isfile(given):
+            raise ScanError(f"there is no streaming jar {given}; correct --hadoop-streaming-jar")
+        return given or streaming_jar(self.binary)
 
-    def _stage_code(self, home: str) -> tuple[str, dict[str, str]]:
+    def _begins(self, thing: str) -> None:
+        """Writes down a folder on HDFS, or an application, that is about to be there."""
+        if APPLICATION.fullmatch(thing):
+            there = place(self.binary)
+            self._applications[thing] = self.setting.leftovers.add("application", **there, id=thing)
+        else:
+            self.cluster.begins(thing)
+
+    def _has_gone(self, thing: str) -> None:
+        """It is no longer there."""
+        if thing in self._applications:
+            self.setting.leftovers.forget(self._applications.pop(thing))
+        else:
+            self.cluster.has_gone(thing)
+
+    def _stage_code(self) -> tuple[str, dict[str, str]]:
         """Brings the code and the user's archives to HDFS; gives where the code is, and the switch for each archive by the
         switch that names it here."""
         zip_path = self.setting.directory.file("jobs.zip")
         build_zip(zip_path)
-        code = f"{home}/code/{_digest(zip_path)}/jobs.zip"
-        wanted: dict[str, tuple[Callable[[], Any], int]] = {code: (partial(_pieces, zip_path), 0)}
+        code = f"{self.home}/code/{digest(zip_path)}/jobs.zip"
+        wanted: dict[str, Content] = {code: (partial(pieces, zip_path), 0)}
         archives = {}
         for word in self.user.arguments:
             found = re.fullmatch(r"(--archives?=)([^#]+)(#[^#,]+)?", word)
             if found and "://" not in found[2] and os.path.isfile(found[2]):
                 path = found[2]
-                there = f"{home}/code/{_digest(path)}/{_plain_name(path)}"
-                wanted[there] = (partial(_pieces, path), os.path.getsize(path))
+                there = f"{self.home}/code/{digest(path)}/{_plain_name(path)}"
+                wanted[there] = (partial(pieces, path), os.path.getsize(path))
                 archives[word] = f"{found[1]}{there}{found[3] or ''}"
-        self._put(wanted)
+        self.cluster.bring(wanted)
         return code, archives
-
-    def _put(self, wanted: dict[str, tuple[Callable[[], Any], int]]) -> None:
-        """Writes files, each given by its pieces and their bytes, unless they are there."""
-        present = self.files.present(list(wanted))
-        for path, (source, n_bytes) in wanted.items():
-            if path not in present:
-                with self.setting.progress.bytes("to HDFS", n_bytes) as advance:
-                    self.files.put(source(), path, advance)
-
-    def _plain_temporary(self) -> str:
-        """A temporary folder whose path Hadoop takes in a list of paths."""
-        path = self.temporary()
-        if PLAIN.fullmatch(path):
-            return path
-        path = tempfile.mkdtemp(prefix="scanlearn-")
-        self.setting.leftovers.add("folder", path=path)
-        return path
 
     # -- how far a pass is -----------------------------------------------------------------------------------------------
 
     @contextmanager
     def watching(self, meter: Meter, n_blocks: int, last_seconds: float | None, running: Any) -> Iterator[None]:
-        """Reads the lines of the Hadoop client; on Ctrl-C the application is killed, which would outlive it."""
-        left: list[str] = []
-        leftovers = self.setting.leftovers
-
-        def begun(application: str) -> None:
-            left.append(leftovers.add("application", binary=self.binary, id=application))
-
-        news = HadoopNews(meter, begun)
+        """Reads the lines of the Hadoop client. Where this run turns away from a job, by Ctrl-C or because the client has
+        failed, the job is ended, which would go on."""
+        news = HadoopNews(meter, self._begins, self._has_gone)
         meter.set(None, "being submitted")
         logger = logging.getLogger("mrjob")
         logger.addHandler(news)
         try:
             with ticking(meter):
                 yield
-        except KeyboardInterrupt:
+        except BaseException as error:
             await_client()
-            if news.application is not None:
-                meter.say(f"killing {news.application}")
-                kill_application(self.binary, news.application)
+            if news.application is not None and not isinstance(error, ClusterGoneError):
+                self._end(news.application, meter)
             raise
         finally:
             logger.removeHandler(news)
-            for name in left:
-                leftovers.forget(name)
+        news.end()
+
+    def _end(self, application: str, meter: Meter) -> None:
+        """Ends an application; one that cannot be reached is left to the next run."""
+        meter.say(f"killing {application}")
+        try:
+            kill_application(self.binary, application)
+        except ScanError as error:
+            meter.say(f"{error}; the next run, or drivers/clean.py, tries again")
+        else:
+            self._has_gone(application)
+
+
+class ClusterGoneError(ConnectionError):
+    """Nobody has answered the client for too long."""
 
 
 class HadoopNews(logging.Handler):
-    """Reads the lines of the Hadoop client, which mrjob logs; tells `begun` of an application that is about to be there."""
+    """Reads the lines of the Hadoop client, which mrjob logs.
 
-    def __init__(self, meter: Meter, begun: Callable[[str], None] = lambda application: None) -> None:
+    begins: told of what is about to be there: the folder of the job's own files on HDFS, then the application
+    ends: told of them again when the job has ended
+    """
+
+    def __init__(self, meter: Meter, begins: Tell = lambda thing: None, ends: Tell = lambda thing: None) -> None:
         super().__init__()
-        self.meter, self.begun = meter, begun
+        self.meter, self.begins, self.ends = meter, begins, ends
         self.application: str | None = None  # that is there, or is about to be
+        self._begun: list[str] = []
+        self._outage = -math.inf, -math.inf  # when the last one began, and when there was the last word of it
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
         submitting = re.search(r"\bSubmitting tokens for job: job_(\d+_\d+)", line)
+        folder = re.search(r"\bfor path: (\S+/\.staging/job_\d+_\d+)", line)
+        trying = re.search(r"\bRetrying connect to server: (\S+?)\. ", line)
         application, percent = application_of(line), percent_of(line)
         if submitting:
             self.application = f"application_{submitting.group(1)}"
-            self.begun(self.application)
+            self._begins(self.application)
+        elif folder:
+            self._begins(folder.group(1))
+        elif trying:
+            self._wait_for(trying.group(1))
         elif application:
             self.application = application
             self.meter.say(application)
@@ -233,7 +244,35 @@ class HadoopNews(logging.Handler):
             share = (SHARE_OF_MAPS * maps + (1 - SHARE_OF_MAPS) * reduces) / 100
             self.meter.set(share, f"map {maps} %, reduce {reduces} %")
         elif re.search(r"\bJob job_\S+ (completed|failed)\b", line):
-            self.application = None
+            self.end()
+
+    def end(self) -> None:
+        """The job has ended."""
+        self.application = None
+        while self._begun:
+            self.ends(self._begun.pop())
+
+    def _begins(self, thing: str) -> None:
+        self._begun.append(thing)
+        self.begins(thing)
+
+    def _wait_for(self, server: str) -> None:
+        """:raises ClusterGoneError: when the client has tried for too long"""
+        now = time.monotonic()
+        began, last = self._outage
+        began = now if now - last > SECONDS_BETWEEN_TRIES else began
+        self._outage = began, now
+        if now - began > SECONDS_WITHOUT_CLUSTER:
+            raise ClusterGoneError(f"{server} has not answered for {now - began:.0f} seconds")
+
+
+def packed_and_code(files: HadoopFileSystem, given: str | None) -> list[str]:
+    """What runs keep there for the next ones.
+
+    :raises ScanError: a cluster that does not answer
+    """
+    home = cluster_home(given)
+    return [url for url in files.inside(f"{home}/packs", f"{home}/code") if KEPT.fullmatch(url.removeprefix(f"{home}/"))]
 
 
 def application_of(line: str) -> str | None:
@@ -246,17 +285,6 @@ def percent_of(line: str) -> tuple[int, int] | None:
     """How much of the maps and of the reduces a line says is done."""
     found = re.fullmatch(r"\s*map (\d+)% reduce (\d+)%\s*", line)
     return (int(found.group(1)), int(found.group(2))) if found else None
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def _pieces(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            yield piece
 
 
 def _plain_name(path: str) -> str:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs.errors import ScanError
@@ -16,7 +16,18 @@ from jobs.errors import ScanError
 Advance = Callable[[int], None]  # told the bytes of each piece that is on its way
 
 # A host that drops packets is otherwise waited for 45 times 20 seconds.
-SETTINGS = ["-D", "ipc.client.connect.max.retries.on.timeouts=2"]
+SETTINGS = ["-D", "ipc.client.connect.max.retries.on.timeouts=2", "-D", "ipc.client.connect.timeout=10000"]
+# To end a job: a ResourceManager that is gone is otherwise waited for a quarter of an hour, and a history server that there
+# need not be for half a minute.
+BRIEFLY = [
+    *("-D", "ipc.client.connect.max.retries=1"),
+    *("-D", "ipc.client.connect.max.retries.on.timeouts=0"),
+    *("-D", "ipc.client.connect.timeout=10000"),
+    *("-D", "yarn.resourcemanager.connect.max-wait.ms=5000"),
+    *("-D", "yarn.resourcemanager.connect.retry-interval.ms=2500"),
+    *("-D", "yarn.app.mapreduce.client.job.max-retries=0"),
+    *("-D", "yarn.app.mapreduce.client.max-retries=1"),
+]
 PRIVATE = ["-D", "fs.permissions.umask-mode=077"]
 # What Hadoop says, as one sentence each; the first that fits.
 REASONS = {
@@ -32,13 +43,13 @@ REASONS = {
     r"JAVA_HOME|java: (?:command )?not found": (
         "{url}: the hadoop command finds no Java; install Java, or set JAVA_HOME ({reason})"
     ),
-    r"ConnectException|Connection refused|Timeout|NoRouteToHost|Failed on local exception|StandbyException": (
+    r"ConnectException|Connection refused|Timeout|NoRouteToHost|Failed on local exception|StandbyException|^Interrupted$": (
         "{url}: the cluster does not answer; is it up? ({reason})"
     ),
     r"NameNode is in safe mode|SafeModeException": (
         "{url}: the NameNode is in safe mode; wait until the DataNodes have come"
     ),
-    r"could only be (?:written|replicated) to 0|DSQuotaExceeded|NSQuotaExceeded|No space left": (
+    r"could only be (?:written|replicated) to 0|quota of .* exceeded|QuotaExceeded|No space left": (
         "{url}: HDFS has no room for it, or no DataNode ({reason})"
     ),
 }
@@ -86,7 +97,7 @@ def hadoop_version(binary: str) -> str:
 
     :raises ScanError: a command that does not start, or has no Java
     """
-    done = _call(binary, ["version"])
+    done = call(binary, ["version"])
     found = re.search(rb"^Hadoop (\S+)", done.stdout, re.MULTILINE)
     if done.returncode or not found:
         raise explained(binary, complaint_of(done.stderr or done.stdout))
@@ -94,10 +105,13 @@ def hadoop_version(binary: str) -> str:
 
 
 class HadoopFileSystem:
-    """The file operations of the drivers, one client call each but for `put`, which takes three."""
+    """The file operations of the drivers, one client call each but for `put`, which takes three.
 
-    def __init__(self, binary: str) -> None:
-        self.binary = binary
+    environment: what of the environment is other than here
+    """
+
+    def __init__(self, binary: str, environment: Mapping[str, str] | None = None) -> None:
+        self.binary, self.environment = binary, environment or {}
 
     def present(self, paths: Sequence[str]) -> set[str]:
         """Those of the paths at which there is something.
@@ -112,16 +126,26 @@ class HadoopFileSystem:
             raise explained(paths[0], complaint_of(done.stderr))
         return {path for path in paths if path in found}
 
-    def put(self, source: Iterable[bytes], path: str, advance: Advance = lambda n_bytes: None) -> None:
+    def inside(self, *folders: str) -> list[str]:
+        """The paths of what lies in folders, those that are there.
+
+        :raises ScanError: a cluster that does not answer, or does not let this user look
+        """
+        there = sorted(self.present(folders))
+        listed = self._must([*SETTINGS, "-ls", "-C", *there], there[0]) if there else b""
+        return listed.decode("utf-8", "replace").splitlines()
+
+    def put(self, source: Iterable[bytes], path: str, on_the_way: str, advance: Advance = lambda n_bytes: None) -> None:
         """Streams bytes into a new file that only this user may read; it has its name when it is whole.
 
+        :param on_the_way: the file that it is until then; it stays when something goes wrong
         :raises ScanError: a file that could not be written
         """
-        partial = f"{path}.{os.getpid()}.partial"
-        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", os.path.dirname(path)], path)
+        folders = [os.path.dirname(path), os.path.dirname(on_the_way)]
+        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", *folders], path)
         process = subprocess.Popen(
-            [self.binary, "fs", *SETTINGS, *PRIVATE, "-put", "-f", "-", partial],
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            [self.binary, "fs", *SETTINGS, *PRIVATE, "-put", "-f", "-", on_the_way],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=client_environment(self.environment),
         )  # fmt: skip
         assert process.stdin is not None
         try:
@@ -134,12 +158,14 @@ class HadoopFileSystem:
         except BaseException:
             process.kill()
             process.wait()
-            self._fs(["-rm", "-f", "-skipTrash", partial])
             raise
         message = process.stderr.read() if process.stderr else b""
         if process.wait() != 0:
             raise explained(path, complaint_of(message))
-        self._must(["-mv", partial, path], path)
+        moved = self._fs([*SETTINGS, "-mv", on_the_way, path])
+        # Another run may have brought the same file meanwhile.
+        if moved.returncode != 0 and not self.present([path]):
+            raise explained(path, complaint_of(moved.stderr))
 
     def read(self, pattern: str) -> bytes:
         """All bytes of the files that match a pattern.
@@ -156,8 +182,9 @@ class HadoopFileSystem:
         command = [self.binary, "fs", *SETTINGS, "-cat", pattern]
         with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would stop a command that complains much
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=client_environment()
-            )
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                env=client_environment(self.environment),
+            )  # fmt: skip
             assert process.stdout is not None
             try:
                 yield from process.stdout
@@ -177,12 +204,12 @@ class HadoopFileSystem:
         self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", os.path.dirname(to)], to)
         self._must([*SETTINGS, "-mv", path, to], to)
 
-    def remove(self, *paths: str) -> None:
-        """Removes what is there, and all in it.
+    def remove(self, *paths: str) -> bool:
+        """Removes what is there, and all in it; False where there was nothing.
 
         :raises ScanError: what could not be removed
         """
-        self._must([*SETTINGS, "-rm", "-r", "-f", "-skipTrash", *paths], paths[0])
+        return b"Deleted" in self._must([*SETTINGS, "-rm", "-r", "-f", "-skipTrash", *paths], paths[0])
 
     def _must(self, arguments: list[str], path: str) -> bytes:
         done = self._fs(arguments)
@@ -191,18 +218,45 @@ class HadoopFileSystem:
         return done.stdout
 
     def _fs(self, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
-        return _call(self.binary, ["fs", *arguments])
+        return call(self.binary, ["fs", *arguments], self.environment)
 
 
-def kill_application(binary: str, application: str) -> None:
-    """Ends a job on YARN; one that has ended already stays as it is."""
-    # The yarn command need not be there.
-    _call(binary, ["org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application])
+def kill_application(binary: str, application: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Ends a job on YARN; False where it had ended already, or was never there.
+
+    :raises ScanError: a cluster that does not answer
+    """
+    # By the way of MapReduce, so that the job removes its own files; the mapred and yarn commands need not be there.
+    job = application.replace("application", "job", 1)
+    done = call(binary, ["org.apache.hadoop.mapred.JobClient", *BRIEFLY, "-kill", job], environment)
+    if done.returncode == 0:
+        return True
+    # Of a job that has ended, the client asks the history server. It is for YARN to say whether that is so.
+    command = ["org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", *BRIEFLY, "-kill", application]
+    done = call(binary, command, environment)
+    told = (done.stdout + done.stderr).decode("utf-8", "replace")
+    if done.returncode != 0 and "doesn't exist" not in told:
+        raise explained(application, exception_in(told), "ended")
+    return "Killing" in told
 
 
-def client_environment() -> dict[str, str]:
-    """The environment of a client: under a locale of ASCII, Java would neither take nor give other letters."""
-    return {**os.environ, "LC_ALL": "C.UTF-8"}
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def client_environment(others: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a client, with others than here where there are such; empty ones are not set.
+
+    Under a locale of ASCII, Java would neither take nor give other letters.
+    """
+    wanted = {**os.environ, "LC_ALL": "C.UTF-8", **(others or {})}
+    return {name: value for name, value in wanted.items() if value or name not in (others or {})}
+
+
+def exception_in(told: str) -> str:
+    """The last exception that Java tells of, without where it was thrown; the last line where there is none."""
+    lines = [line for line in told.splitlines() if line.strip()] or ["the hadoop command gave no reason"]
+    raised = [line for line in lines if re.match(r"(?!\s+at ).*\b[A-Z]\w*(?:Exception|Error)\b", line)]
+    return (raised or lines)[-1].removeprefix("Caused by: ").strip()
 
 
 def complaint_of(errors: bytes) -> str:
@@ -224,14 +278,20 @@ def explained(url: str, complaint: str, done: str = "used") -> ScanError:
     return ScanError(f"{url} cannot be {done}: {complaint}")
 
 
-def _call(binary: str, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+def call(
+    binary: str, arguments: list[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """What a client call gives.
+
+    :raises ScanError: a command that cannot be started
+    """
     try:
         # In a session of its own, Ctrl-C does not reach it.
         return subprocess.run(
             [binary, *arguments],
             capture_output=True,
             start_new_session=True,
-            env=client_environment(),
+            env=client_environment(environment),
             stdin=subprocess.DEVNULL,
         )
     except OSError as error:

@@ -7,6 +7,7 @@ version is known.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.runners.hadoop_client import HadoopFileSystem
+from jobs.errors import ScanError
 
 # isort: split
 from mrjob.hadoop import HadoopJobRunner
@@ -21,6 +23,9 @@ from mrjob.parse import is_uri
 
 # Others mean something in the lists of paths that Hadoop takes.
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+# What has to do with a lock in a setup script.
+LOCK = re.compile(r"9>|\(9, |file lock$")
+log = logging.getLogger("mrjob.hadoop")
 
 
 class HadoopRunner(HadoopJobRunner):
@@ -41,6 +46,11 @@ class HadoopRunner(HadoopJobRunner):
             return None
         return os.path.join(self._wd_mirror(), name)
 
+    def _setup_cmd_content(self, setup: list) -> list[str]:
+        """Without mrjob's lock, a file a job that stays in /tmp of each node, unless setup commands of the user need it."""
+        lines = super()._setup_cmd_content(setup)
+        return lines if self._setup else [line for line in lines if not LOCK.search(line)]
+
     def _upload_local_files(self) -> None:
         self._copy_files_to_wd_mirror()
 
@@ -48,7 +58,11 @@ class HadoopRunner(HadoopJobRunner):
         yield self.files.read(f"{self.get_output_dir()}/part-*")
 
     def _cleanup_hadoop_tmp(self) -> None:
-        self.files.remove(self._hadoop_tmp_dir)
+        # The output has been read, or the job has failed: either counts, and the run removes all of its own in the end.
+        try:
+            self.files.remove(self._hadoop_tmp_dir)
+        except ScanError as error:
+            log.warning(f"not removed yet: {error}")
 
     def _run_hadoop(self, hadoop_args: list[str], env: dict[str, str], record_callback: Any) -> Any:
         return super()._run_hadoop(hadoop_args, {**env, "LC_ALL": "C.UTF-8"}, record_callback)

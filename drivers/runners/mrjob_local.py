@@ -10,24 +10,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.interruption import held
 from drivers.runners.failures import OWN
-from jobs.lifeline import VARIABLE
+from jobs.lifeline import VARIABLE, name_of
 
 # isort: split
 from mrjob.local import LocalMRJobRunner, _TaskFailedException
 
 SECONDS_BETWEEN_LOOKS = 0.01
+NAMES = {"mapper": "map", "reducer": "reduce"}
 # Hadoop's own defaults, and the names of its settings.
 ATTEMPTS, TIMEOUT = 4, 600_000
 ATTEMPTS_OF = {"mapper": "mapreduce.map.maxattempts", "reducer": "mapreduce.reduce.maxattempts"}
@@ -37,41 +38,60 @@ Start = Callable[[], None]
 log = logging.getLogger("mrjob.local")
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
-    """A process that runs a map or a reduce task."""
+    """An attempt at a map or a reduce task: a process of its own group."""
 
     kind: str
     step: int
     number: int
     process: subprocess.Popen
     errors: str  # the file it writes them to
-    started: float
-    again: Start | None = None
     silent: bool = False  # it said nothing for too long
+    heard: float = field(default_factory=time.monotonic)
+    written: int | None = None  # when it last wrote of how far it is, by the clock of the files
+
+    def has_ended(self, timeout: float) -> bool:
+        """Whether it has ended, or is ended here for having said nothing for so many seconds; 0 for any time."""
+        if self.process.poll() is None and timeout and self._silence() > timeout:
+            self.silent = True
+            self.kill()
+        return self.process.poll() is not None
+
+    def _silence(self) -> float:
+        # Not by the time of day, which may jump: a laptop sleeps.
+        with contextlib.suppress(OSError):
+            written = os.stat(self.errors).st_mtime_ns
+            if written != self.written:
+                self.written, self.heard = written, time.monotonic()
+        return time.monotonic() - self.heard
 
     def kill(self) -> None:
-        # With its whole group: a setup command of the user makes it a child of a shell.
-        with contextlib.suppress(ProcessLookupError):
+        """Ends it and what it has started: with setup commands of the user's, it is a child of a shell."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def said_nothing_for(self) -> float:
-        """Seconds since it began, or since it last wrote of how far it is."""
-        with contextlib.suppress(OSError):
-            return time.time() - max(self.started, os.stat(self.errors).st_mtime)
-        return time.time() - self.started
-
     def names_its_error(self) -> bool:
         """Whether it ended by an error of ours, which another attempt would only repeat."""
-        with open(self.errors, encoding="utf-8", errors="replace") as f:
-            return OWN.search(f.read()) is not None
+        try:
+            with open(self.errors, encoding="utf-8", errors="replace") as f:
+                return OWN.search(f.read()) is not None
+        except OSError:
+            return False
 
     def why(self, timeout: float) -> str:
         """How it failed."""
+        status = self.process.returncode
+        name = f"{NAMES[self.kind]} task {self.number + 1}"
         if self.silent:
-            return f"a {self.kind[:-2]} task said nothing for {timeout:g} seconds"
-        return str(subprocess.CalledProcessError(self.process.returncode, self.process.args))
+            return f"{name} said nothing for {timeout:g} seconds"
+        if status < 0:
+            return f"{name} was ended by signal {-status}"
+        with contextlib.suppress(OSError):
+            if not os.path.getsize(self.errors):
+                return f"{name} ended with exit status {status} without a word"
+        return f"{name} ended with exit status {status}"
 
 
 class LocalRunner(LocalMRJobRunner):
@@ -89,6 +109,11 @@ class LocalRunner(LocalMRJobRunner):
         self._lifeline = ()  # type: ignore[assignment]
         super().cleanup(mode)
 
+    def _setup_cmd_content(self, setup: list) -> list[str]:
+        """With mrjob's lock, one file a job, in the job's own folder: in /tmp it would stay."""
+        own = shlex.quote(os.path.join(self._get_local_tmp_dir(), "wrapper.lock"))
+        return [line.replace(f"/tmp/wrapper.lock.{self._job_key}", own) for line in super()._setup_cmd_content(setup)]
+
     def _invoke_task_func(self, task_type: str, step_num: int, task_num: int) -> Callable[..., None]:
         """A function that starts the task and does not wait for it."""
         assert task_type != "combiner", "a combiner would start before its mapper has ended"
@@ -98,10 +123,10 @@ class LocalRunner(LocalMRJobRunner):
             end = self._lifeline[0]
             with held():
                 process = subprocess.Popen(
-                    arguments, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env={**env, VARIABLE: str(end)},
+                    arguments, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env={**env, VARIABLE: name_of(end)},
                     process_group=0, pass_fds=(end,),
                 )  # fmt: skip
-                self._running.append(Task(task_type, step_num, task_num, process, stderr.name, time.time()))
+                self._running.append(Task(task_type, step_num, task_num, process, stderr.name))
 
         return start
 
@@ -110,30 +135,35 @@ class LocalRunner(LocalMRJobRunner):
 
         :raises StepFailedException: for the first in their order that fails for good; those after it are ended
         """
-        waiting = deque(partial(self._begin, func) for func in funcs)
-        n_tasks, failed = len(waiting), None
-        attempts: dict[int, int] = {}
+        starts = list(funcs)
+        waiting = deque(range(len(starts)))
+        n_failures: Counter[int] = Counter()
+        failed: Task | None = None
         timeout = float(self._setting("mapreduce.task.timeout", TIMEOUT)) / 1000
         try:
             while waiting or self._running:
-                while waiting and len(self._running) < self._num_cores():
-                    waiting.popleft()()
-                self.tell(self._running[0].kind, n_tasks - len(waiting) - len(self._running), len(self._running), n_tasks)
+                while waiting and len(self._running) < max(self._num_cores(), 1):
+                    starts[waiting.popleft()]()
+                n_ended = len(starts) - len(waiting) - len(self._running)
+                self.tell(self._running[0].kind, n_ended, len(self._running), len(starts))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
-                for task in self._ended(timeout):
+                for task in [task for task in self._running if task.has_ended(timeout)]:
                     if task not in self._running:  # it ended along with one before it, whose failure has ended it too
                         continue
                     self._running.remove(task)
-                    if task.process.returncode == 0 and not task.silent:
+                    task.kill()  # what it has started must not write on while it is tried again
+                    if task.process.returncode == 0:
                         continue
-                    attempt = attempts[task.number] = attempts.get(task.number, 0) + 1
-                    most = int(self._setting(ATTEMPTS_OF[task.kind], ATTEMPTS))
-                    if failed is None and attempt < most and not task.names_its_error():
-                        log.warning(f"{task.why(timeout)}; attempt {attempt + 1} of {most} begins")
-                        waiting.append(task.again)  # type: ignore[arg-type]
-                    elif failed is None or task.number < failed.number:
+                    n_failures[task.number] += 1
+                    attempt, most = n_failures[task.number] + 1, int(self._setting(ATTEMPTS_OF[task.kind], ATTEMPTS))
+                    if failed is not None and failed.number < task.number:
+                        continue
+                    if attempt <= most and not task.names_its_error():
+                        log.warning(f"{task.why(timeout)}; attempt {attempt} of {most} begins")
+                        waiting.append(task.number)
+                    else:
                         failed = task
-                        waiting.clear()
+                        waiting = deque(number for number in waiting if number < task.number)
                         self._kill(after=task.number)
         finally:
             self._kill()
@@ -145,18 +175,6 @@ class LocalRunner(LocalMRJobRunner):
                 task_type=failed.kind,
                 task_num=failed.number,
             )
-
-    def _begin(self, func: Start) -> None:
-        func()
-        self._running[-1].again = partial(self._begin, func)
-
-    def _ended(self, timeout: float) -> list[Task]:
-        """The tasks that have ended by now, and those that are ended here for having been silent."""
-        for task in self._running:
-            if timeout and task.process.poll() is None and task.said_nothing_for() > timeout:
-                task.silent = True
-                task.kill()
-        return [task for task in self._running if task.process.poll() is not None]
 
     def _setting(self, name: str, default: int) -> Any:
         return self._opts["jobconf"].get(name, default)

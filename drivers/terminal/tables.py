@@ -59,7 +59,9 @@ def print_plan(plan: dict[str, Any]) -> None:
             ("disk", f"{about}{size(plan['disk']['pack'])} for the pack"),
         ]
     if plan["disk"]["cluster"]:
-        rows.append(("disk of the cluster", f"{about}{size(plan['disk']['cluster'])} for the packed lines"))
+        where = "sent to S3" if plan["emr"] else "disk of the cluster"
+        rows.append((where, f"{about}{size(plan['disk']['cluster'])} for the packed lines"))
+    rows += _rented(plan["emr"]) if plan["emr"] else []
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)
@@ -87,6 +89,28 @@ def print_dry_run(told: dict[str, Any]) -> None:
     if told["rejected"]:
         sound += f", but for {count(told['rejected'], 'bad one')}"
     console.print(f"the options are sound, and so are {sound}")
+
+
+def _rented(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """The rows of a plan on EMR, and what they assume."""
+    core, assumed = plan["nodes"] - 1, plan["assumed"]
+    nodes = f"1 {plan['primary_type']}" + (f" and {core} {plan['core_type']}" if core else "")
+    start = f"{assumed['start_seconds'] // 60} min to start, " if assumed["start_seconds"] else ""
+    rows = [
+        ("steps on EMR", _range(plan["steps"], "{:,}")),
+        ("cluster", f"{count(plan['nodes'], 'node')}: {nodes}"),
+        ("instance hours", f"about {_range(plan['instance_hours'], '{:,.2f}')}"),
+    ]
+    if plan["cost"]:
+        rows.append(("cost", f"about {_range(plan['cost'], '{:,.2f}')}, at {plan['hourly_price']:g} a node and hour"))
+    rate = size(assumed["node_bytes_a_second"])
+    rows.append(("  assumed", f"{start}{assumed['step_seconds']} s a step, {rate} a second and node"))
+    return rows
+
+
+def _range(ends: list[Any], form: str) -> str:
+    low, high = (form.format(end) for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _passes(phase: dict[str, Any]) -> str:

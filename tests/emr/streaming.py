@@ -73,7 +73,8 @@ class StreamingStep:
         try:
             # EMR's command-runner loses words without a character.
             arguments = parse([word for word in self.words if word])
-            return self._run(self._set_up(arguments), arguments.options["-output"])
+            # A path of Hadoop's has no slash at its end.
+            return self._run(self._set_up(arguments), arguments.options["-output"].rstrip("/"))
         except FileError as error:
             status, message = 5, f"Error Launching job : {error}"
         except Refused as refusal:
