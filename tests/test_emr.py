@@ -22,8 +22,10 @@ from drivers.packing.stores import s3 as s3_store
 from drivers.runners import aws as our_aws
 from drivers.runners import mrjob_emr, s3_files
 from drivers.runners.emr_clusters import ClusterRequest, create, wait_until_ready
+from drivers.runners.emr_options import option, request_for
 from drivers.runners.leftovers import Leftovers, sweep
 from drivers.runners.s3_files import S3Files
+from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 from tests.conftest import ROOT, Driver, make_table, read_model, read_passes, write_csv
 from tests.emr.fake_aws import REGION, SECRET, FakeAWS
@@ -626,6 +628,22 @@ def test_what_cannot_be_is_one_sentence(aws, tmp_path, lent, capsys, name):
     last = re.sub(r"code/[0-9a-f]+/", "code/HASH/", err.splitlines()[-1])
     assert ": error: " in last and sentence.replace("LENT", lent) in last
     assert new_clusters(aws, before) == [] and nothing_left(aws)
+
+
+def test_the_last_of_several_switches_is_meant(tmp_path):
+    """A resumed run has those of its beginning, too."""
+    (tmp_path / "e.conf").write_text("runners: {emr: {cluster_id: j-3, tags: {team: a}}}")
+    conf = ["-c", "e.conf"]
+    for switches, expected in (["j-1", "j-2"], "j-2"), (["j-1", ""], ""), ([], "j-3"):
+        user = Switches("emr", [*conf, *(f"--cluster-id={name}" for name in switches)])
+        assert option(user, "cluster_id") == expected
+    user = Switches(
+        "emr", [*conf, "--tag=for=tests", "--no-pool-clusters", "--max-mins-idle=30", "--instance-type=c7i.large"]
+    )
+    assert not option(user, "pool_clusters")
+    request = request_for(user, REGION, "name")
+    assert request.tags == {"team": "a", "for": "tests"} and request.idle_seconds == 1800
+    assert (request.core_type, request.n_core) == ("c7i.large", 2)
 
 
 def test_keys_in_mrjob_conf_are_not_used_and_not_shown(aws, tmp_path, capsys):

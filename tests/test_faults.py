@@ -189,6 +189,15 @@ def test_a_python_that_is_not_there_or_has_no_numpy_is_one_message(bits, tmp_pat
     assert not list(Path("runs").glob("*/tmp")) and not leftovers_files()
 
 
+def test_a_pass_that_fails_inline_is_one_message_and_the_run_goes_on_later(bits, faults):
+    faults.add("driver", QUERY.format(2), "raise")
+    failed = r"error: the job failed on the runner inline: gone wrong on purpose\n"
+    one_message(faults.run(*DESCENT, "--run-dir", "r"), failed + r"  the whole story is in \S+/r/run\.log\n$")
+    assert not os.path.exists("r/tmp") and not leftovers_files()
+    assert Driver("run_wols")("--resume", "r").returncode == MAX_ITER
+    assert bits_of("r") == bits
+
+
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 FULL = "File too large"

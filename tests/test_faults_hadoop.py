@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.runners.hadoop_client import HadoopFileSystem
 from tests.conftest import ROOT, Driver, read_model, read_passes
 from tests.faulty import (
     DATA,
@@ -120,6 +121,8 @@ def test_faults_of_tasks_and_daemons_change_no_bit(home, faults, left):
     assert min(entry["n_tasks"] for entry in read_passes("r")) >= 3
     assert processes_with(str(faults.folder)) == []
     assert not left() and not leftovers_files()
+    for job in re.findall(r"Creating temp directory \S+/(\S+)", Path("r/run.log").read_text()):
+        assert not os.path.exists(f"/tmp/wrapper.lock.{job}")
 
 
 # -- drivers -----------------------------------------------------------------------------------------------------------
@@ -153,7 +156,7 @@ def test_what_a_killed_driver_has_on_its_way_to_hdfs_goes_by_clean(home, faults)
     assert "blocks.txt" not in fs(home, "-ls", "-R", f"{folder}/packs")
     assert "drwx------" in fs(home, "-ls", "-d", own)
     listed = Driver("clean")("--dry-run").stdout
-    assert listed == f"is there: {own}\n1 thing to remove\n"
+    assert listed == f"is there: {own}\nis there: {os.path.abspath('r/tmp')}\n2 things to remove\n"
     done = Driver("clean")("--packs", "--hadoop-tmp-dir", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"removed what a killed run left: {own}\n" in done.stdout
@@ -162,19 +165,33 @@ def test_what_a_killed_driver_has_on_its_way_to_hdfs_goes_by_clean(home, faults)
     fs(home, "-rm", "-r", "-skipTrash", folder)
 
 
-def test_a_job_whose_client_dies_is_ended(home, faults, left):
+def test_a_job_whose_client_dies_is_ended(home, faults, left, monkeypatch):
+    os.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", os.path.abspath("temporary"))
+    run = "a run, {of} *'é'"  # which Hadoop would take for other paths
     waiting = faults.add("mapper", QUERY.format(1), "wait", task=0)
-    process = faults.begin(*DATA, "--run-dir", "r", *HADOOP, *faults.switches)
+    process = faults.begin(*DATA, "--run-dir", run, *HADOOP, *faults.switches)
     seconds_until(lambda: waiting.times, 120)
     (client,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     os.kill(client, signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" not in stderr
-    application = application_of()
+    application = application_of(run)
     assert f"pass 1: killing {application}\n" in stderr
-    assert re.search(r"error: the job failed on the runner hadoop: .*\n  .*the whole story is in \S+/r/run\.log\n", stderr)
+    assert re.search(r"error: the job failed on the runner hadoop: .*\n  .*the whole story is in /.*/run\.log\n", stderr)
     assert state_of(home, application)[1] == "KILLED"
-    assert not left() and not leftovers_files() and not os.path.exists("r/tmp")
+    assert not left() and not leftovers_files() and not os.path.exists(f"{run}/tmp")
+    assert not list(Path("temporary").glob("scanlearn-*"))
+
+
+def test_a_file_that_another_run_brings_meanwhile_is_as_good(home, tmp_path):
+    files = HadoopFileSystem(f"{home}/bin/hadoop")
+    folder = f"/tmp/{tmp_path.name}-{os.getpid()}"
+    for _ in range(2):
+        files.put([b"the ", b"same"], f"{folder}/code/jobs.zip", f"{folder}/tmp/r-0123abcd/jobs.zip")
+        assert files.read(f"{folder}/code/jobs.zip") == b"the same"
+    assert files.remove(folder)
+    assert not files.remove(folder)
 
 
 # -- what is set wrongly, or not there ---------------------------------------------------------------------------------

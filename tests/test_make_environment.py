@@ -22,6 +22,8 @@ from tests.conftest import ROOT, make_table, read_model, read_passes, write_csv
 from tests.node_python import find_interpreter
 from tests.registry import make_blocks, write_blocks, write_query
 
+pytestmark = pytest.mark.skipif(not shutil.which("ldd"), reason="an archive is made on Linux")
+
 HADOOP = ROOT / "hadoop"
 # A program finds the modules beside it by its own folder.
 sys.path.insert(0, str(HADOOP))
@@ -55,7 +57,7 @@ def archive(source, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def unpacked(archive, tmp_path_factory) -> Path:
     """Where a node might unpack it."""
-    folder = tmp_path_factory.mktemp("a node") / "filecache" / "10" / "env.tar.gz"
+    folder = tmp_path_factory.mktemp("node") / "filecache" / "10" / "env.tar.gz"
     with tarfile.open(archive) as packed:
         packed.extractall(folder)
     return folder
@@ -167,16 +169,15 @@ def test_an_archive_that_needs_this_machine_is_not_given_out(tmp_path):
 def test_it_runs_elsewhere_without_an_environment_and_without_its_origin(unpacked, source, tmp_path):
     program = (
         "import numpy, os, ssl, sys, sysconfig\n"
-        "maps = {line.split()[-1] for line in open('/proc/self/maps') if '/' in line}\n"
+        "maps = {line.split(None, 5)[5].strip() for line in open('/proc/self/maps') if '/' in line}\n"
         "print(json.dumps([sys.version_info[:2], numpy.__file__, sorted(maps), sys.path, sysconfig.get_path('stdlib')]))"
     )
     version, numpy_file, maps, path, stdlib = asked(unpacked / "bin" / "python3", program, cwd=tmp_path)
     assert version == asked(source, "import sys\nprint(json.dumps(sys.version_info[:2]))")
     for file in [numpy_file, stdlib, *filter(None, path)]:
         assert Path(file).is_relative_to(unpacked)
-    foreign = [Path(file).name for file in maps if not Path(file).is_relative_to(unpacked)]
-    assert all(name.startswith(("lib", "ld-linux", "locale-archive", "gconv-modules", "C.utf8")) for name in foreign)
-    assert not [name for name in foreign if name.startswith(("libpython", "libcrypto", "libffi", "libz", "libstdc++"))]
+    foreign = {Path(file).name.split(".so")[0] for file in maps if ".so" in file and not file.startswith(str(unpacked))}
+    assert foreign <= {"libc", "libm", "libdl", "libpthread", "librt", "libutil", "ld-linux-x86-64", "ld-linux-aarch64"}
     # By a link, as Hadoop shows it to a task, and by a relative path.
     (tmp_path / "env").symlink_to(unpacked)
     assert asked("env/bin/python3", "import numpy\nprint(json.dumps(numpy.arange(3).tolist()))", cwd=tmp_path) == [0, 1, 2]

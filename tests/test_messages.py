@@ -224,6 +224,29 @@ def closed(path: str, mode: int = 0) -> Surroundings:
     return surroundings
 
 
+def commands(**scripts: str) -> Surroundings:
+    """Commands in this folder, each a script of the shell."""
+
+    def surroundings(monkeypatch):
+        for name, script in scripts.items():
+            Path(name).write_text(f"#!/bin/sh\n{script}\n")
+            os.chmod(name, 0o755)
+        return contextlib.nullcontext()
+
+    return surroundings
+
+
+def on_hadoop(says: str, options: str = "") -> Case:
+    """A run on a Hadoop whose file system says this."""
+    hadoop = f'test "$1" = version && echo Hadoop 3.4.2 && exit\necho "{says}" >&2\nexit 1'
+    return with_options(f"-r hadoop --hadoop-bin ./hadoop {options}", surroundings=commands(hadoop=hadoop), has_begun=True)
+
+
+def on_local(script: str) -> Case:
+    """A run on local whose tasks do this."""
+    return with_options(f"-r local --num-cores 1 --python-bin \"sh -c '{script}'\"", has_begun=True)
+
+
 def saved(**tables: tuple[str, str]) -> Surroundings:
     """A statistics file NAME.stats for each NAME.csv with these rows, saved with these options."""
 
@@ -581,6 +604,20 @@ CASES = {
     "a limit on the size of files": table(MANY, surroundings=small_files),
     "a pipe that does not fit the disk": Case({}, "- --target y", piped_into_small_files),
     "too little memory": Case(surroundings=no_memory),
+    "a Python for the tasks that is not there": with_options("-r local --python-bin /nowhere/python3", has_begun=True),
+    "tasks that something kills, four times": on_local("kill -9 $$"),
+    "tasks that fail without a word": on_local("exit 9"),
+    "-r hadoop without Java": with_options(
+        "-r hadoop --hadoop-bin ./hadoop",
+        surroundings=commands(hadoop='echo "ERROR: JAVA_HOME is not set and could not be found." >&2; exit 1'),
+        has_begun=True,
+    ),
+    "-r hadoop and a cluster that is down": on_hadoop(
+        "ls: Call From a/1 to b:8020 failed: java.net.ConnectException: Connection refused; For more details see: http://c"
+    ),
+    "-r hadoop and a cluster that lets packets fall": on_hadoop("ls: Interrupted"),
+    "a streaming jar that is not there": on_hadoop("", "--hadoop-streaming-jar gone.jar"),
+    "a folder for Hadoop that is the root": on_hadoop("", "--hadoop-tmp-dir hdfs:///"),
     "-r hadoop without Hadoop": with_options(
         "-r hadoop",
         surroundings=without("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL", PATH="/usr/bin:/bin"),

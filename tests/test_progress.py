@@ -220,7 +220,7 @@ def test_nothing_is_left_of_a_pass(table, runner, tmp_path):
     assert not [handler for handler in logging.getLogger("mrjob").handlers if isinstance(handler, HadoopNews)]
 
 
-# -- Hadoop --------------------------------------------------------------------------------------------------------------
+# -- Hadoop ------------------------------------------------------------------------------------------------------------
 
 # As mrjob logs them, of a real job.
 HADOOP_LINES = """\

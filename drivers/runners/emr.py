@@ -28,6 +28,7 @@ from drivers.runners.emr_clusters import (
     create,
     describe,
     instance_hours,
+    terminate,
     terminate_named,
     wait_until_ready,
     why_ended,
@@ -220,8 +221,12 @@ class EMR(Runner):
         """Ends the cluster that was made for this run; a second call does nothing."""
         if "cluster" not in self._left:
             return
-        terminate_named(self.region, self.request.name)
-        if self.cluster_id:
+        if self.cluster_id is None:
+            terminate_named(self.region, self.request.name)
+        else:
+            terminate(self.region, self.cluster_id)
+            with suppress(ScanError):  # of two by that name the other ends itself, too, later
+                terminate_named(self.region, self.request.name)
             seconds = time.monotonic() - self._made
             hours = instance_hours(self.request.n_nodes, seconds)
             lived = show_duration(seconds if seconds < 60 else seconds // 60 * 60)

@@ -218,10 +218,13 @@ class HadoopNews(logging.Handler):
         self.meter, self.begins, self.ends = meter, begins, ends
         self.application: str | None = None  # that is there, or is about to be
         self._begun: list[str] = []
-        self._outage = -math.inf, -math.inf  # when the last one began, and when there was the last word of it
+        self._last_word = time.monotonic()
+        self._outage = -math.inf, -math.inf  # when the last one began, and when it was last told of
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
+        if "Retrying connect" not in line:
+            self._last_word = time.monotonic()
         submitting = re.search(r"\bSubmitting tokens for job: job_(\d+_\d+)", line)
         folder = re.search(r"\bfor path: (\S+/\.staging/job_\d+_\d+)", line)
         trying = re.search(r"\bRetrying connect to server: (\S+?)\. ", line)
@@ -260,7 +263,11 @@ class HadoopNews(logging.Handler):
         """:raises ClusterGoneError: when the client has tried for too long"""
         now = time.monotonic()
         began, last = self._outage
-        began = now if now - last > SECONDS_BETWEEN_TRIES else began
+        if now - last > SECONDS_BETWEEN_TRIES:
+            # Another outage. Until there is a job, the client is silent while it waits, which it may do for long before it
+            # says so; later, while all goes well.
+            self._outage = self._last_word if self.application is None else now, now
+            return
         self._outage = began, now
         if now - began > SECONDS_WITHOUT_CLUSTER:
             raise ClusterGoneError(f"{server} has not answered for {now - began:.0f} seconds")

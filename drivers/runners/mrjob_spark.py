@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
+from drivers.interruption import held
 from drivers.runners.hadoop_client import HadoopFileSystem
 from drivers.runners.mrjob_hadoop import PLAIN
 
@@ -123,11 +124,14 @@ class SparkRunner(SparkMRJobRunner):
         ours, its = os.openpty()
         client = None
         try:
-            client = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", ON_TERMINAL, *arguments],
-                stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True,
-            )  # fmt: skip
-            os.close(its)
+            try:
+                with held():
+                    client = subprocess.Popen(
+                        [sys.executable, "-I", "-S", "-c", ON_TERMINAL, *arguments],
+                        stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True,
+                    )  # fmt: skip
+            finally:
+                os.close(its)
             for record in _parse_hadoop_log4j_records(self._lines(ours)):
                 _log_log4j_record(record)
         finally:
