@@ -48,7 +48,7 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
     except ScanError as error:
         if options is not None and options.debug:
             traceback.print_exc()
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        _tell(parser, str(error))
         return USAGE if isinstance(error, UsageError) else ERROR
     except BrokenPipeError:
         with contextlib.suppress(OSError):
@@ -61,17 +61,17 @@ def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, bod
         workspace = getattr(options, "workspace", None)
         where = error.filename or (workspace and workspace.directory.path)
         where = f" ({where})" if where else ""
-        print(f"{parser.prog}: error: {error.strerror or error}{where}", file=sys.stderr)
+        _tell(parser, f"{error.strerror or error}{where}")
         return ERROR
     except MemoryError:
-        print(f"{parser.prog}: error: not enough memory; --plan says what a run takes", file=sys.stderr)
+        _tell(parser, "not enough memory; --plan says what a run takes")
         return ERROR
     except Exception as error:
         # A mistake of this program: one sentence for the user, the rest for whoever mends it.
         if options is not None and options.debug:
             traceback.print_exc()
         told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        print(f"{parser.prog}: error: an unforeseen {told}; --debug shows where it happened", file=sys.stderr)
+        _tell(parser, f"an unforeseen {told}; --debug shows where it happened")
         return ERROR
     finally:
         interruption.end()
@@ -160,6 +160,12 @@ def demonstration_data(cache_dir: str | None, name: str, n_rows: int) -> str:
         print(f"no input given: generating {n_rows:,} rows of y = x - 4 + noise, weight |1/x|", file=sys.stderr)
         generate(path, n_rows)
     return path
+
+
+def _tell(parser: argparse.ArgumentParser, message: str) -> None:
+    """An error on the terminal, which obeys some of the characters that the name of a file or a cell can hold."""
+    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in message)
+    print(f"{parser.prog}: error: {shown}", file=sys.stderr)
 
 
 def _resume_hint(options: argparse.Namespace | None) -> str:

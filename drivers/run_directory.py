@@ -15,6 +15,7 @@ import shutil
 import time
 from typing import Any
 
+from drivers.paths import check_folder
 from jobs.errors import ScanError
 from jobs.records import Record, readable
 
@@ -44,6 +45,7 @@ class RunDirectory:
             stamp = time.strftime("%Y%m%d-%H%M%S")
             candidates = [f"runs/{name}-{stamp}"] + [f"runs/{name}-{stamp}-{i}" for i in range(2, 100)]
             path = next(candidate for candidate in candidates if not os.path.exists(candidate))
+        check_folder(path, "run directory", "--run-dir")
         # A run that was interrupted before it began may have left these.
         if os.path.isdir(path) and set(os.listdir(path)) - {".lock", f".{OPTIONS}.partial"}:
             raise ScanError(f"the run directory {path} is not empty; give another, or --resume {path} to go on with it")
@@ -61,6 +63,7 @@ class RunDirectory:
         """
         if not os.path.exists(os.path.join(path, OPTIONS)):
             raise ScanError(f"{path} is not the directory of a run: it has no {OPTIONS}")
+        check_folder(path, "run directory", "--run-dir")
         return cls(path)
 
     def close(self) -> None:

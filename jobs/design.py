@@ -13,7 +13,7 @@ import numpy as np
 
 from jobs import keys
 from jobs.blocks import Block
-from jobs.errors import BadRecord, BadRow
+from jobs.errors import BadBlock, BadRecord, BadRow, quoted
 from jobs.kernels.folds import Folds
 from jobs.records import Record
 
@@ -207,11 +207,18 @@ class Design(Record):
         """Values that are equal where the cells are, for a column in any role but a feature's or the target's."""
         if name in self.categories:
             return self._levels_of(name, values)
-        return np.asarray(self.levels[name])[values] if name in self.levels else values
+        return self._of_codes(name, values, np.asarray(self.levels[name])) if name in self.levels else values
 
     def _levels_of(self, name: str, codes: np.ndarray) -> np.ndarray:
         """The level of each row of a text column, -1 where its cell is missing."""
-        return np.append(self.levels[name], MISSING_CODE)[codes]
+        return self._of_codes(name, codes, np.append(self.levels[name], MISSING_CODE))
+
+    def _of_codes(self, name: str, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """What stands for each code; numpy would count one below zero from the end."""
+        n_codes = len(self.levels[name])
+        if len(codes) and not (codes.min() >= MISSING_CODE and codes.max() < n_codes):
+            raise BadBlock(f"column {quoted(name)} holds a code for which there is no text")
+        return values[codes]
 
     def _complete(self, block: Block) -> np.ndarray | None:
         """Which rows have every cell that is needed; None when all have."""

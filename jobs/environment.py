@@ -48,11 +48,14 @@ def _openblas_kernel() -> str:
     """The kernel of the OpenBLAS that numpy has loaded, found in the memory map of this process; "" without one."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as f:
-            paths = {line.split()[-1] for line in f if "openblas" in line}
+            paths = {line.split(None, 5)[5].strip() for line in f if "openblas" in line}
     except OSError:  # not Linux
         return ""
     for path in sorted(paths):
-        library = ctypes.CDLL(path)
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:  # the file has gone since
+            continue
         for name in _CORENAME_FUNCTIONS:
             function = getattr(library, name, None)
             if function is not None:

@@ -3,6 +3,8 @@ those of an undisturbed run, or there is one message, and the run can go on."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import signal
@@ -14,6 +16,9 @@ import mrjob
 import pytest
 
 import jobs
+from drivers.runners import hadoop
+from drivers.terminal.display import Lines
+from drivers.terminal.progress import Meter
 from tests.conftest import Driver
 from tests.faulty import (
     DATA,
@@ -335,3 +340,63 @@ def test_a_run_directory_that_holds_something_is_refused_and_stays(bits, runner)
     done = Driver("run_wols")(*DATA, "--run-dir", "r", "-r", runner)
     one_message(done, "the run directory r is not empty")
     assert os.listdir("r") == ["mine"]
+
+
+# -- a cluster that does not answer ------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """A function that tells the driver a line of the Hadoop client, some seconds after the one before."""
+    clock = Clock()
+    monkeypatch.setattr(hadoop, "time", clock)
+    news = hadoop.HadoopNews(Meter(Lines(io.StringIO()), "pass 1"))
+
+    def tell(line: str, after: float = 0.0) -> None:
+        clock.now += after
+        news.handle(logging.LogRecord("mrjob.hadoop", logging.INFO, "", 0, line, (), None))
+
+    return tell
+
+
+AGAIN = "  Retrying connect to server: host/10.0.0.1:8032. Already tried 0 time(s); retry policy is ..."
+
+
+@pytest.mark.parametrize(("between", "n_tries"), [(1, 31), (20, 2)])
+def test_a_cluster_that_is_gone_when_a_job_begins_is_given_up(told, between, n_tries):
+    told("  Connecting to ResourceManager at host/10.0.0.1:8032")
+    for _ in range(n_tries - 1):
+        told(AGAIN, between)
+    with pytest.raises(hadoop.ClusterGoneError, match=rf"host/10\.0\.0\.1:8032 has not answered for {n_tries * between} s"):
+        told(AGAIN, between)
+
+
+def test_a_cluster_that_is_gone_for_a_moment_is_waited_for(told):
+    told("  Connecting to ResourceManager at host/10.0.0.1:8032")
+    for _ in range(25):
+        told(AGAIN, 1)
+    told("  Submitting tokens for job: job_1_2", 3600)  # what is sent takes its time
+    for _ in range(5):
+        told(AGAIN, 1800)  # while all goes well, there is nothing to say
+        for _ in range(25):
+            told(AGAIN, 1)
+        told("   map 10% reduce 0%", 1)
+
+
+def test_a_cluster_that_goes_while_a_job_runs_is_given_up(told):
+    told("  Submitting tokens for job: job_1_2")
+    told(AGAIN, 3600)
+    for _ in range(2):
+        told(AGAIN, 15)
+    with pytest.raises(hadoop.ClusterGoneError, match=r"host/10\.0\.0\.1:8032 has not answered for 45 seconds"):
+        told(AGAIN, 15)

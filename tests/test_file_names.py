@@ -108,10 +108,10 @@ def give_the_plain_result(arguments: list[str], run_dir: Path, plain: dict, own:
         assert read_model(run_dir)["parameters"] == plain
         assert not (run_dir / "tmp").exists()
         return
-    assert refusable, told
+    assert refusable, ascii(told)
     assert status == 1
     assert told.startswith("run_wols.py: error: ")
-    assert told.count("\n") == 1 and told[:-1].isprintable(), told
+    assert told.count("\n") == 1 and told[:-1].isprintable(), ascii(told)
     assert "the job failed" not in told
     assert not (run_dir / "run.log").exists()
 
@@ -167,7 +167,7 @@ def test_a_name_in_a_message_does_nothing_to_the_terminal(name, tmp_path):
     assert status == 1
     assert told.startswith("run_wols.py: error: ")
     assert told.endswith(" is gone\n")
-    assert all(line.isprintable() for line in told.splitlines()), told
+    assert all(line.isprintable() for line in told.splitlines()), ascii(told)
 
 
 def test_names_that_begin_with_a_dash_are_options_where_nothing_says_otherwise(table, tmp_path, monkeypatch):

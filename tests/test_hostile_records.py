@@ -40,6 +40,7 @@ from jobs.errors import BadBlock, BadRecord, BadRow, ScanError
 from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
+from jobs.kernels.wols_gradient import WOLSGradientStatistics
 from jobs.mr_count import MRCount
 from jobs.mr_scan import PassAnswer, ScanQuery, Subtree, TaskReport
 from jobs.mr_wols import MRWOLS
@@ -875,3 +876,29 @@ def test_a_driver_tells_of_a_hostile_line_in_one_message(name, runner, packed_ta
     assert done.stderr.startswith("run_wols.py: error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("code", [3, 10**6, -2, -3, -(10**6)])
+@pytest.mark.parametrize("role", [{"features": ["t"]}, {"features": [], "target": "t"}, {"features": [], "id": "t"}])
+def test_a_code_without_a_text_is_refused(code, role):
+    """One below zero would be counted from the end: another text."""
+    levels = {"t": np.arange(3)}
+    design = Design(**role, categories={} if "id" in role else {"t": ["a", "b", "c"]}, levels=levels)
+    right = design.apply(Block(0, 0, 3, {"t": np.array([0, 1, 2], np.int32)}))
+    assert right.counts.used == 3
+    with pytest.raises(BadBlock, match="column 't' holds a code for which there is no text"):
+        design.apply(Block(0, 0, 3, {"t": np.array([0, code, 2], np.int32)}))
+
+
+def test_sums_of_other_shapes_are_not_repeated_to_fit():
+    """numpy would add a row to every row."""
+    a = WOLSGradientStatistics(1, 1.0, np.ones(1), np.ones(1), np.ones(1), np.ones((2, 1)))
+    b = WOLSGradientStatistics(1, 1.0, np.ones(3), np.ones(3), np.ones(3), np.ones((2, 3)))
+    with pytest.raises(BadRecord, match="of shapes"):
+        a.merge(b)
+
+
+@pytest.mark.parametrize("n_folds, holdout", [(0, 0.0), (-1, 0.0), (10**9, 0.0), (3, 1.0), (3, -0.1), (3, float("nan"))])
+def test_folds_are_a_countable_number(n_folds, holdout):
+    with pytest.raises(BadRecord):
+        Folds(n_folds, holdout)

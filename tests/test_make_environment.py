@@ -57,7 +57,7 @@ def archive(source, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def unpacked(archive, tmp_path_factory) -> Path:
     """Where a node might unpack it."""
-    folder = tmp_path_factory.mktemp("node") / "filecache" / "10" / "env.tar.gz"
+    folder = tmp_path_factory.mktemp("a node") / "filecache" / "10" / "env.tar.gz"
     with tarfile.open(archive) as packed:
         packed.extractall(folder)
     return folder

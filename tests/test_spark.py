@@ -226,7 +226,7 @@ def test_a_damaged_block_is_told_as_inline(table, run_wols):
     (blocks,) = Path("cache").glob("scanlearn/packs/*/blocks.bin")
     os.truncate(blocks, 1000)
     told = failure(run_wols, *EXACT, "--run-dir", "r2")
-    assert re.fullmatch(r"a reference to bytes 0-\d+ of \S+/blocks.bin, which has 1000, in the block line '.*'\n", told)
+    assert re.fullmatch(r"a reference to bytes \d+-\d+ of \S+/blocks.bin, which has 1000, in the block line '.*'\n", told)
 
 
 def test_a_python_without_numpy_is_told(table, run_wols, tmp_path):

@@ -28,6 +28,7 @@ from drivers.packing.manifest import DICTIONARIES, FORMAT_VERSION, MANIFEST, SAM
 from drivers.packing.pack import BLOCKS, INDEX, REJECTS, Progress, write_pack
 from drivers.packing.stores import store_of
 from drivers.packing.stores.source import Source
+from drivers.paths import check_folder
 from jobs.blocks import BLOCK_LINE, REFERENCE_LINE, Block, BlocksFile, read_line
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.sample import SampleStatistics
@@ -174,7 +175,11 @@ def preview(sources: list[Source], options: InputOptions, contents: PackContents
 def folder_of(
     cache_dir: str, sources: list[Source], options: InputOptions, contents: PackContents, where: str | None = None
 ) -> str:
-    """The folder of a pack in the cache; `where`: on which cluster its blocks are, None for here."""
+    """The folder of a pack in the cache; `where`: on which cluster its blocks are, None for here.
+
+    :raises ScanError: a cache folder whose path mrjob would not take as it stands
+    """
+    check_folder(cache_dir, "cache folder", "--cache-dir")
     return os.path.join(cache_dir, "packs", _key(sources, options, contents, where))
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from jobs.errors import BadRecord
 from jobs.records import Record
 
 StatisticsT = TypeVar("StatisticsT", bound="Statistics")
@@ -34,8 +35,16 @@ class Statistics(Record):
         raise NotImplementedError
 
     def merge(self: StatisticsT, other: StatisticsT) -> StatisticsT:
-        """The statistic of both sets of rows, as a new object."""
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in dataclasses.fields(self)}
+        """The statistic of both sets of rows, as a new object.
+
+        :raises BadRecord: statistics of different queries, whose arrays have other shapes
+        """
+        sums = {}
+        for f in dataclasses.fields(self):
+            mine, others = getattr(self, f.name), getattr(other, f.name)
+            if np.shape(mine) != np.shape(others):  # which numpy may repeat along an axis instead
+                raise BadRecord(f"{type(self).__name__}.{f.name} of shapes {np.shape(mine)} and {np.shape(others)}")
+            sums[f.name] = mine + others
         return type(self)(**sums)
 
     def close(self, other: Statistics, rtol: float = 1e-12) -> bool:

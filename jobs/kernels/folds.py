@@ -11,7 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs import keys
+from jobs.errors import BadRecord
 from jobs.records import Record
+
+# Each has a statistic of its own, in every task.
+MOST_FOLDS = 10_000
 
 
 @dataclass
@@ -21,6 +25,13 @@ class Folds(Record):
     n_folds: int = 1
     holdout: float = 0.0  # the share of the rows, 0 <= holdout < 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.n_folds <= MOST_FOLDS:
+            raise BadRecord(f"there are 1 to {MOST_FOLDS:,} folds, not {self.n_folds}")
+        if not 0 <= self.holdout < 1:
+            raise BadRecord(f"the share of rows held out is from 0 to below 1, not {self.holdout}")
 
     @property
     def n_parts(self) -> int:

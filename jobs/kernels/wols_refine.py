@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs.errors import BadRecord
 from jobs.kernels.contract import Statistics, close_arrays, close_grams
 from jobs.kernels.exact_products import DOUBLE_BITS, SlicedMatrix, slices_for, two_sum
 from jobs.records import Record, array_field
@@ -34,6 +35,7 @@ SLICE_CELLS, FEWEST_ROWS = 2**14, 512
 DIGIT_LOST = 16.0
 # Residuals below this share of the terms that they are differences of are beyond a sum of two doubles: taken for zero.
 RESOLUTION = 2.0**-95
+MOST_SLICES = 256  # a product of doubles of any size needs fewer than a hundred
 
 
 @dataclass
@@ -49,6 +51,11 @@ class WOLSRefineQuery(Record):
     scale: np.ndarray = array_field("<f8", 1)
     basis: np.ndarray = array_field("<f8", 2)
     coefficients: np.ndarray = array_field("<f8", 2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.n_slices <= MOST_SLICES:
+            raise BadRecord(f"there are 1 to {MOST_SLICES} slices, not {self.n_slices}")
 
     @classmethod
     def at(cls, r: np.ndarray, center: np.ndarray, target_center: float, coefficients: Any = None) -> WOLSRefineQuery:
