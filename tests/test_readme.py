@@ -16,7 +16,7 @@ from tests.conftest import ROOT, make_table, write_csv
 def commands(document: str = "README.md") -> list[str]:
     """The lines of a document's blocks that start a driver without a cluster."""
     lines = [line.strip() for line in (ROOT / document).read_text().splitlines()]
-    return [line for line in lines if line.startswith("python drivers/") and "-r hadoop" not in line]
+    return [line for line in lines if line.startswith("python drivers/") and not re.search("-r (hadoop|spark)", line)]
 
 
 def run_all(lines: list[str]) -> None:
