@@ -24,7 +24,7 @@ from jobs.errors import ScanError
 # Options that say how to run and not what to compute: a resumed run may have others.
 FREE_OPTIONS = {
     "mrjob_args", "runner", "quiet", "debug", "json", "report", "resume", "run_dir", "keep_passes", "cache_dir",
-    "cache_size",
+    "cache_size", "hourly_price",
 }  # fmt: skip
 OK, ERROR, USAGE, NOT_CONVERGED = 0, 1, 2, 3
 

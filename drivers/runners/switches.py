@@ -20,7 +20,7 @@ class Switches:
 
     def value(self, switch: str, option: str) -> Any:
         """The user's value of an option, None when there is none."""
-        for argument in self.arguments:
+        for argument in reversed(self.arguments):  # the last one counts
             if argument.startswith(switch + "="):
                 return argument.partition("=")[2]
         return self.conf.get(option)
