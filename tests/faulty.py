@@ -47,6 +47,7 @@ class Faults:
         self.folder = folder.resolve()
         self.folder.mkdir()
         self._faults: list[dict] = []
+        self._begun: list[subprocess.Popen] = []
 
     def add(self, who: str, opens: str, do: str, times: int = 1, task: int | None = None, mode: str = "r") -> Fault:
         """Adds one, see tests/faulty_site."""
@@ -79,6 +80,7 @@ class Faults:
             Driver(driver).command(*arguments), env=self.environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
+        self._begun.append(process)
         (self.folder / "partial").write_text(str(process.pid))
         os.replace(self.folder / "partial", self.folder / "driver")
         return process
@@ -86,13 +88,15 @@ class Faults:
     def run(self, *arguments: object, driver: str = "run_wols", seconds: float = 120) -> subprocess.CompletedProcess:
         """Runs a driver that may go wrong to its end."""
         process = self.begin(*arguments, driver=driver)
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        out, err = process.communicate(timeout=seconds)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def end(self) -> None:
+        """Ends what a test that failed has left."""
+        for process in self._begun:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
 
 def make_table(folder: Path, rows: int = 150_000) -> None:
@@ -117,10 +121,11 @@ def processes_with(text: str) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def seconds_until(condition: Callable[[], object], most: float = 60) -> float:
-    """How long it takes until a condition holds."""
+def seconds_until(condition: Callable[[], object], most: float = 60, process: subprocess.Popen | None = None) -> float:
+    """How long it takes until a condition holds, while a process goes on."""
     started = time.monotonic()
     while not condition():
+        assert process is None or process.poll() is None, process and process.communicate()[1]
         assert time.monotonic() < started + most, f"nothing has come of it in {most} seconds"
         time.sleep(0.01)
     return time.monotonic() - started

@@ -60,7 +60,9 @@ def bits(tmp_path, undisturbed):
 
 @pytest.fixture
 def faults(tmp_path):
-    return Faults(tmp_path / "faults")
+    made = Faults(tmp_path / "faults")
+    yield made
+    made.end()
 
 
 def log_of(run_dir: str = "r") -> str:

@@ -51,7 +51,9 @@ def home():
 @pytest.fixture
 def faults(tmp_path):
     make_table(tmp_path)
-    return Faults(tmp_path / "faults")
+    made = Faults(tmp_path / "faults")
+    yield made
+    made.end()
 
 
 def cluster(home: Path, *arguments: str) -> None:
@@ -105,12 +107,12 @@ def test_faults_of_tasks_and_daemons_change_no_bit(home, faults, left):
     lost = faults.add("mapper", QUERY.format(3), "wait", times=3)
     switches = ("-D", "mapreduce.task.timeout=12000", "-D", "mapreduce.task.timeout.check-interval-ms=500")
     process = faults.begin(*options, "--run-dir", "r", *HADOOP, *switches, *faults.switches)
-    seconds_until(lambda: between.times, 120)
+    seconds_until(lambda: between.times, 120, process)
     cluster(home, "stop", "datanode")
     cluster(home, "start", "datanode")
     between.go()
     # Before one of them has ended: for the result of a map task that is lost, a reduce task asks for minutes.
-    seconds_until(lambda: lost.times == 3, 120)
+    seconds_until(lambda: lost.times == 3, 120, process)
     cluster(home, "stop", "nodemanager", "--at-once")
     cluster(home, "start", "nodemanager")
     lost.go()
@@ -168,10 +170,10 @@ def test_what_a_killed_driver_has_on_its_way_to_hdfs_goes_by_clean(home, faults)
 def test_a_job_whose_client_dies_is_ended(home, faults, left, monkeypatch):
     os.mkdir("temporary")
     monkeypatch.setenv("TMPDIR", os.path.abspath("temporary"))
-    run = "a run, {of} *'é'"  # which Hadoop would take for other paths
+    run = "a run, of {é}"  # which Hadoop would take for other paths
     waiting = faults.add("mapper", QUERY.format(1), "wait", task=0)
     process = faults.begin(*DATA, "--run-dir", run, *HADOOP, *faults.switches)
-    seconds_until(lambda: waiting.times, 120)
+    seconds_until(lambda: waiting.times, 120, process)
     (client,) = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     os.kill(client, signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)

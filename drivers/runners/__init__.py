@@ -5,8 +5,12 @@ inline.py    this process                            hadoop.py   YARN, by Hadoop
 local.py     processes on this machine               spark.py    Spark: this machine, a master, or YARN
                                                      emr.py      Hadoop on a cluster of AWS
 
-switches.py  what the user set, which always wins    leftovers.py  what a killed run leaves, removed by the next one
-failures.py  one message for a failed job            shipping.py   the zip that takes the code to the nodes
+switches.py   what the user set, which always wins       execution.py  one job, its output, its log
+failures.py   one message for a failed job               shipping.py   the zip that takes the code to the nodes
+staging.py    what a run brings to a cluster's files     leftovers.py  what a killed run leaves, removed by the next one
+
+mrjob_*.py    mrjob's own runners, refined               hadoop_*, spark_*, emr_*.py  what one runner alone needs
+aws.py        clients of AWS, and its errors             s3_files.py   the files of a run on S3
 """
 
 from __future__ import annotations

@@ -41,12 +41,12 @@ class Kind:
     remove: removes one, and gives its name, None when it was gone already
     :raises NotOursError: one that is none of ours
     :raises ScanError: it cannot be removed now
-    runner: the runner whose programs it takes, seconds each, so that a run of that runner removes it, or drivers/clean.py;
-    None where any run does
+    runners: those whose programs it takes, seconds each, so that a run of such a runner removes it, or drivers/clean.py;
+    none where any run does
     """
 
     remove: Callable[[Entry], str | None]
-    runner: str | None = None
+    runners: tuple[str, ...] = ()
 
 
 @dataclass
@@ -158,7 +158,8 @@ def _remove_each(file: FileIO, entries: dict[str, Entry], runner: str | None, sa
             if runner is None:
                 say(f"could not be removed: {_shown(entry)}: this version does not know what it is")
             continue
-        if runner is not None and kind.runner not in (None, runner) or _place(entry) in swept.silent:
+        out_of_reach = runner is not None and kind.runners and runner not in kind.runners
+        if out_of_reach or _place(entry) in swept.silent:
             continue
         try:
             removed = kind.remove(entry)
@@ -168,7 +169,7 @@ def _remove_each(file: FileIO, entries: dict[str, Entry], runner: str | None, sa
             say(f"left alone: something of the kind {entry['kind']!r} without its {error}")
         except (ScanError, OSError) as error:
             say(f"what a killed run left could not be removed: {error}")
-            if kind.runner is not None:
+            if kind.runners:
                 swept.silent.add(_place(entry))
             continue
         else:
@@ -310,10 +311,10 @@ def _cancel_step(entry: Entry) -> str | None:
 
 KINDS = {
     "folder": Kind(_remove_folder),
-    "hdfs": Kind(_remove_on_hdfs, "hadoop"),
-    "application": Kind(_kill_application, "hadoop"),
-    "s3": Kind(_remove_on_s3, "emr"),
-    "upload": Kind(_abort_upload, "emr"),
-    "cluster": Kind(_terminate_cluster, "emr"),
-    "step": Kind(_cancel_step, "emr"),
+    "hdfs": Kind(_remove_on_hdfs, ("hadoop", "spark")),
+    "application": Kind(_kill_application, ("hadoop", "spark")),
+    "s3": Kind(_remove_on_s3, ("emr",)),
+    "upload": Kind(_abort_upload, ("emr",)),
+    "cluster": Kind(_terminate_cluster, ("emr",)),
+    "step": Kind(_cancel_step, ("emr",)),
 }
