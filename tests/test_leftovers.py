@@ -287,7 +287,7 @@ def kinds(monkeypatch):
         removed.append(entry["path"])
         return entry["path"]
 
-    monkeypatch.setattr(module, "KINDS", {"thing": Kind(remove, "hadoop"), "other": Kind(remove, "emr")})
+    monkeypatch.setattr(module, "KINDS", {"thing": Kind(remove, ("hadoop",)), "other": Kind(remove, ("emr",))})
     return removed, gone, tries
 
 
