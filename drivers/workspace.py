@@ -21,6 +21,7 @@ from drivers.packing.formats.options import InputOptions
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores import standard_input
 from drivers.packing.stores.source import Source
+from drivers.packing.unfinished import half_packs, remove_half_pack
 from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
@@ -127,6 +128,9 @@ class Workspace(Results):
         self.leftovers = Leftovers(default_folder(options.cache_dir or default_cache_dir()))
         super().__init__(options, name)
         sweep(self.leftovers.folder, options.runner or "inline", self.progress.say)
+        for path in half_packs(options.cache_dir or default_cache_dir()):
+            with contextlib.suppress(OSError):
+                remove_half_pack(path)
         self.pack = self._pack(self.sources, contents)
         text = self.pack.manifest.text
         self.run = Run(
