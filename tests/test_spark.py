@@ -43,7 +43,6 @@ from tests.spark_cluster import SparkCluster
 from tests.terminal import wait_for
 from tests.test_progress import Recorder
 
-pytest.importorskip("pyspark")
 pytestmark = pytest.mark.slow
 
 # Of the Java machines that run tasks: these live for seconds.
@@ -52,6 +51,12 @@ MAPS = ("-D", "mapreduce.job.maps=4")
 DATA = ("d.csv", "--columns", "y,x,w", "--target", "y", "--weight", "w", "--no-report", "--run-dir", "r", "-r", "spark")
 EXACT = (*DATA, "--no-diagnostics")
 DESCENT = (*DATA, "--solver", "gd", "--start", "0.636,0.2105", "--learning-rate", "0.3", "--tol", "1e-300")
+
+
+@pytest.fixture(autouse=True)
+def spark():
+    """What `make test-all` installs."""
+    pytest.importorskip("pyspark")
 
 
 @pytest.fixture(autouse=True)
