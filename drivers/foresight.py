@@ -26,7 +26,7 @@ from drivers.packing.formats import open_table
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
 from drivers.runners import runner_class
-from drivers.runners.runner import SPLIT_BYTES, carried_bytes
+from drivers.runners.runner import carried_bytes, n_splits
 from drivers.terminal.tables import print_dry_run, print_plan
 from drivers.workspace import input_options
 from jobs.design import Design
@@ -102,7 +102,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     carried = pack_bytes if refers else carried_bytes(pack_bytes)
     n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
     few_tasks = {"inline": 1, "local": min(n_blocks, os.cpu_count() or 1)}
-    n_tasks = few_tasks.get(runner, math.ceil(carried / SPLIT_BYTES))
+    n_tasks = few_tasks.get(runner, n_splits(carried))
     width = len(design.feature_names) + 2
     passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.

@@ -16,12 +16,10 @@ from typing import Any
 from drivers import interruption
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
-from drivers.run_directory import RunDirectory
-from drivers.runners import runner_class
-from drivers.runners.execution import execute, logged
+from drivers.run_directory import LOG, RunDirectory
+from drivers.runners.execution import execute, set_up
 from drivers.runners.leftovers import Leftovers
-from drivers.runners.runner import Runner, Setting
-from drivers.runners.switches import Switches
+from drivers.runners.runner import Runner
 from drivers.terminal.progress import Meter, Progress
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
@@ -63,7 +61,7 @@ class Run:
         self.warnings: list[str] = []  # of the passes; see `all_warnings`
         self._entry: dict[str, Any] = {}  # of the last pass in the ledger
         self._runner, self._is_ready = runner, False
-        self._log = directory.file("run.log")
+        self._log = directory.file(LOG)
         os.makedirs(directory.file("queries"), exist_ok=True)
 
     def close(self) -> None:
@@ -123,11 +121,7 @@ class Run:
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
         if self._runner is None:
-            with logged(self._log):
-                user = Switches(self.alias, self.mrjob_args)
-                self._runner = runner_class(self.alias)(
-                    Setting(user, self.pack, self.directory, self.leftovers, self.progress)
-                )
+            self._runner = set_up(self.alias, self.mrjob_args, self.directory, self.leftovers, self.progress)
         if not self._is_ready:
             self._runner.bring(self.pack)
             self._is_ready = True

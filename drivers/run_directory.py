@@ -19,7 +19,7 @@ from drivers.paths import check_folder
 from jobs.errors import ScanError
 from jobs.records import Record, readable
 
-OPTIONS, CHECKPOINT, LEDGER, MODEL = "options.json", "checkpoint.json", "passes.jsonl", "model.json"
+OPTIONS, CHECKPOINT, LEDGER, MODEL, LOG = "options.json", "checkpoint.json", "passes.jsonl", "model.json", "run.log"
 
 
 class RunDirectory:
@@ -76,7 +76,7 @@ class RunDirectory:
 
     def has_log(self) -> bool:
         """Whether a runner has said anything in this run."""
-        return os.path.exists(self.file("run.log"))
+        return os.path.exists(self.file(LOG))
 
     def write(self, name: str, text: str) -> None:
         """Writes a file so that a reader, or the next run, finds the old or the new one whole."""

@@ -24,12 +24,11 @@ from drivers.packing.stores.source import Source
 from drivers.packing.unfinished import half_packs, remove_half_pack
 from drivers.roles import make_design
 from drivers.run import Run
-from drivers.run_directory import MODEL, OPTIONS, RunDirectory
+from drivers.run_directory import LOG, MODEL, OPTIONS, RunDirectory
 from drivers.runners import runner_class
-from drivers.runners.execution import logged
+from drivers.runners.execution import set_up
 from drivers.runners.leftovers import Leftovers, default_folder, sweep
-from drivers.runners.runner import Runner, Setting
-from drivers.runners.switches import Switches
+from drivers.runners.runner import Runner
 from drivers.terminal.progress import Progress
 from drivers.wording import count, size
 from jobs.design import Design
@@ -93,7 +92,7 @@ class Results:
         try:
             self.progress.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
         except Exception as error:
-            with open(self.directory.file("run.log"), "a", encoding="utf-8") as log:
+            with open(self.directory.file(LOG), "a", encoding="utf-8") as log:
                 traceback.print_exc(file=log)
             print(f"the report could not be made ({error}); the log is {log.name}", file=sys.stderr)
 
@@ -210,12 +209,9 @@ class Workspace(Results):
             return None
         from drivers.packing.there import NotInPieces, pack_there
 
-        log = self.directory.file("run.log")
-        with logged(log):
-            user = Switches(alias, options.mrjob_args)
-            self._runner = runner_class(alias)(Setting(user, None, self.directory, self.leftovers, self.progress))
+        self._runner = set_up(alias, options.mrjob_args, self.directory, self.leftovers, self.progress)
         try:
-            return pack_there(self._runner, sources, self.reading, contents, options.cache_dir, log)  # type: ignore[arg-type]
+            return pack_there(self._runner, sources, self.reading, contents, options.cache_dir)  # type: ignore[arg-type]
         except NotInPieces as why:
             self.progress.say(f"packed through this machine, since {why}")
             return None

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from jobs.design import missing_cells
+from jobs.records import Record, array_field
 
 
-class Moments:
-    """Of p columns: sums, minima and maxima of the present cells, how many are missing, and whether all are whole.
+@dataclass
+class Moments(Record):
+    """Of p columns, arrays of shape (p,): sums, minima and maxima of the present cells, and how many are missing.
 
-    numbers: which columns are numbers to calculate with; whole: which may hold whole numbers only, both of shape (p,).
+    numbers: which are numbers to calculate with; whole: which of them hold whole numbers only
     """
 
-    def __init__(self, numbers: np.ndarray, whole: np.ndarray) -> None:
+    numbers: np.ndarray = array_field("|b1", 1)
+    whole: np.ndarray = array_field("|b1", 1)
+    sums: np.ndarray = array_field("<f8", 1)
+    n_missing: np.ndarray = array_field("<i8", 1)
+    minima: np.ndarray = array_field("<f8", 1)
+    maxima: np.ndarray = array_field("<f8", 1)
+
+    @classmethod
+    def zero(cls, numbers: np.ndarray, whole: np.ndarray) -> Moments:
+        """Of no rows; `whole`: which may hold whole numbers only."""
         p = len(numbers)
-        self.numbers, self.whole = numbers, whole.copy()
-        self.sums, self.n_missing = np.zeros(p), np.zeros(p, np.int64)
-        self.minima, self.maxima = np.full(p, np.inf), np.full(p, -np.inf)
+        return cls(numbers, whole.copy(), np.zeros(p), np.zeros(p, np.int64), np.full(p, np.inf), np.full(p, -np.inf))
 
     def add(self, columns: list[np.ndarray]) -> None:
         """Takes the rows of a block in, one array a column."""
@@ -41,3 +52,14 @@ class Moments:
     def largest(self) -> np.ndarray:
         """The largest magnitude in each column, shape (p,); minus infinity where there is none."""
         return np.maximum(-self.minima, self.maxima)
+
+    def merge(self, other: Moments) -> Moments:
+        """Of the rows of both. Sums are rounded, so pieces are to come in their order."""
+        return Moments(
+            self.numbers,
+            self.whole & other.whole,
+            self.sums + other.sums,
+            self.n_missing + other.n_missing,
+            np.minimum(self.minima, other.minima),
+            np.maximum(self.maxima, other.maxima),
+        )

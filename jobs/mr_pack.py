@@ -32,8 +32,8 @@ class MRPack(QueryJob):
         path, start = jobconf_from_env("mapreduce.map.input.file"), jobconf_from_env("mapreduce.map.input.start")
         self.path, self.is_begin = path or "", int(start or 0) == 0
         self.reader = PackReader(query, part_of(self.path, int(start or 0), query.paths))
-        is_text = [name in query.texts for name in query.chosen]
-        self.moments = Moments(~np.array(is_text), ~np.array(is_text))
+        numbers = np.array([name not in query.texts for name in query.chosen])
+        self.moments = Moments.zero(numbers, numbers)
         self.design = Design(query.chosen, missing="keep")
         self.sample_query = SampleQuery(query.sample_rows, len(query.chosen))
         self.sample = SampleStatistics.zero(self.sample_query)
@@ -56,8 +56,8 @@ class MRPack(QueryJob):
         report = PackReport(
             rejects=[[self.path, text, reason] for text, reason in self.reader.rejects],
             sample=self.sample,
+            moments=self.moments,
             parts=np.array(parts, np.int64),
-            **{name: getattr(self.moments, name) for name in ("sums", "n_missing", "minima", "maxima", "whole")},
         )
         yield None, REPORT_LINE + b"%016x " % self.reader.part + report.to_line().encode("ascii")
 

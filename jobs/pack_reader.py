@@ -11,7 +11,7 @@ from jobs.blocks import Block
 from jobs.design import MISSING_CODE
 from jobs.errors import BadRow, ScanError, quoted
 from jobs.pack_report import PackQuery
-from jobs.text import TextFormat, TextReader
+from jobs.text import TextFormat, TextReader, cells_of
 
 LINES = 16384  # parsed at a time
 # An empty cell may hold some blanks.
@@ -115,12 +115,8 @@ class PackReader:
                 f"a quoted cell that goes over lines, which cannot be packed in pieces: {quoted(row, 80)}; "
                 "--pack-here reads the files through this machine"
             )
-        numbers = iter(self._numbers.parse_line(row) if self._numbers else ())
-        cells = next(csv.reader([row], delimiter=self.query.delimiter), [])
-        if len(cells) != len(self.query.columns):
-            raise BadRow(
-                f"a row of {len(cells)} cells where {len(self.query.columns)} columns are expected: {quoted(row, 80)}"
-            )
+        cells = cells_of(row, self.query.delimiter, len(self.query.columns))
+        numbers = iter(self._numbers.numbers(cells, row) if self._numbers else ())
         return [
             cells[self.query.columns.index(name)] if name in self.codes else next(numbers) for name in self.query.chosen
         ]

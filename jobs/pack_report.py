@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.kernels.sample import SampleStatistics
+from jobs.moments import Moments
 from jobs.records import Record, array_field
 
 # The line with which the blocks of a part end.
@@ -39,28 +40,20 @@ class PackQuery(Record):
 class PackReport(Record):
     """What is known of some parts.
 
-    parts: number, rows, blocks and bad rows of each, shape (m, 4); the moments of each column, shape (p,), as in
-    jobs/moments.py; rejects: [file, text, reason] of each bad row; sample: the bottom-k of the rows.
+    parts: number, rows, blocks and bad rows of each, shape (m, 4); rejects: [file, text, reason] of each bad row; sample:
+    the bottom-k of the rows.
     """
 
     rejects: list
     sample: SampleStatistics
+    moments: Moments
     parts: np.ndarray = array_field("<i8", 2)
-    sums: np.ndarray = array_field("<f8", 1)
-    n_missing: np.ndarray = array_field("<i8", 1)
-    minima: np.ndarray = array_field("<f8", 1)
-    maxima: np.ndarray = array_field("<f8", 1)
-    whole: np.ndarray = array_field("|b1", 1)
 
     def merge(self, other: PackReport) -> PackReport:
-        """Of the parts of both; sums are rounded, so the parts are to come in their order."""
+        """Of the parts of both, which are to come in their order."""
         return PackReport(
-            rejects=self.rejects + other.rejects,
-            sample=self.sample.merge(other.sample),
-            parts=np.concatenate([self.parts, other.parts]),
-            sums=self.sums + other.sums,
-            n_missing=self.n_missing + other.n_missing,
-            minima=np.minimum(self.minima, other.minima),
-            maxima=np.maximum(self.maxima, other.maxima),
-            whole=self.whole & other.whole,
+            self.rejects + other.rejects,
+            self.sample.merge(other.sample),
+            self.moments.merge(other.moments),
+            np.concatenate([self.parts, other.parts]),
         )

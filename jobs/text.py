@@ -111,14 +111,13 @@ class TextReader:
 
         :raises BadRow: a line of another length, or with a cell that is no number
         """
-        try:
-            cells = next(csv.reader([line], delimiter=self.format.delimiter), [])
-        except csv.Error as error:
-            raise BadRow(f"a row that cannot be cut into cells ({error}): {line[:80]!r}") from None
-        if len(cells) != len(self.format.columns):
-            raise BadRow(
-                f"a row of {len(cells)} cells where {len(self.format.columns)} columns are expected: {line[:80]!r}"
-            )
+        return self.numbers(cells_of(line, self.format.delimiter, len(self.format.columns)), line)
+
+    def numbers(self, cells: list[str], line: str) -> list[float]:
+        """The wanted ones of the cells of a line.
+
+        :raises BadRow: a cell that is no number
+        """
         return [self._number(cells[j].strip(), name, line) for j, name in zip(self._places, self.wanted)]
 
     def _number(self, cell: str, name: str, line: str) -> float:
@@ -127,6 +126,20 @@ class TextReader:
         if not _is_finite_number(cell):
             raise BadRow(f"column {name!r} holds {cell[:40]!r}, which is not a finite number, in the row {line[:80]!r}")
         return float(cell)
+
+
+def cells_of(line: str, delimiter: str, n_columns: int) -> list[str]:
+    """The cells of a line of delimited text.
+
+    :raises BadRow: a line of another number of cells
+    """
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise BadRow(f"a row that cannot be cut into cells ({error}): {line[:80]!r}") from None
+    if len(cells) != n_columns:
+        raise BadRow(f"a row of {len(cells)} cells where {n_columns} columns are expected: {line[:80]!r}")
+    return cells
 
 
 def _is_finite_number(cell: str) -> bool:

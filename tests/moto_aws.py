@@ -35,6 +35,14 @@ def moto_environment() -> Iterator[dict[str, str]]:
     server.stop()
 
 
+def surround(monkeypatch: Any, environment: dict[str, str]) -> None:
+    """Nothing of this machine's own AWS, and these settings."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
 class FakeEMR:
     """What moto's EMR has been asked, as it came over the wire, and its clusters."""
 

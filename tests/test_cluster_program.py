@@ -17,7 +17,7 @@ import pytest
 from drivers import cluster as program
 from drivers.runners import aws, emr_clusters
 from tests.conftest import ROOT, Driver
-from tests.moto_aws import SECRET, FakeEMR, moto_environment
+from tests.moto_aws import SECRET, FakeEMR, moto_environment, surround
 from tests.terminal import wait_for
 
 REGION = ("--region", "us-west-1")
@@ -35,10 +35,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, server):
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
+    surround(monkeypatch, server)
     monkeypatch.setattr(emr_clusters, "SECONDS_BETWEEN_LOOKS", 0.0)
     monkeypatch.setattr(sys, "argv", ["drivers/cluster.py"])
 

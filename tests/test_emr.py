@@ -22,7 +22,7 @@ from drivers.packing.stores import s3 as s3_store
 from drivers.runners import aws as our_aws
 from drivers.runners import mrjob_emr, s3_files
 from drivers.runners.emr_clusters import ClusterRequest, create, wait_until_ready
-from drivers.runners.emr_options import option, request_for
+from drivers.runners.emr_options import request_for
 from drivers.runners.leftovers import Leftovers, sweep
 from drivers.runners.s3_files import S3Files
 from drivers.runners.switches import Switches
@@ -636,11 +636,11 @@ def test_the_last_of_several_switches_is_meant(tmp_path):
     conf = ["-c", "e.conf"]
     for switches, expected in (["j-1", "j-2"], "j-2"), (["j-1", ""], ""), ([], "j-3"):
         user = Switches("emr", [*conf, *(f"--cluster-id={name}" for name in switches)])
-        assert option(user, "cluster_id") == expected
+        assert user.option("cluster_id") == expected
     user = Switches(
         "emr", [*conf, "--tag=for=tests", "--no-pool-clusters", "--max-mins-idle=30", "--instance-type=c7i.large"]
     )
-    assert not option(user, "pool_clusters")
+    assert not user.option("pool_clusters")
     request = request_for(user, REGION, "name")
     assert request.tags == {"team": "a", "for": "tests"} and request.idle_seconds == 1800
     assert (request.core_type, request.n_core) == ("c7i.large", 2)

@@ -16,7 +16,7 @@ import mrjob
 import pytest
 
 import jobs
-from drivers.runners import hadoop
+from drivers.runners import hadoop_news
 from drivers.terminal.display import Lines
 from drivers.terminal.progress import Meter
 from tests.conftest import Driver
@@ -361,8 +361,8 @@ class Clock:
 def told(monkeypatch):
     """A function that tells the driver a line of the Hadoop client, some seconds after the one before."""
     clock = Clock()
-    monkeypatch.setattr(hadoop, "time", clock)
-    news = hadoop.HadoopNews(Meter(Lines(io.StringIO()), "pass 1"))
+    monkeypatch.setattr(hadoop_news, "time", clock)
+    news = hadoop_news.HadoopNews(Meter(Lines(io.StringIO()), "pass 1"))
 
     def tell(line: str, after: float = 0.0) -> None:
         clock.now += after
@@ -379,7 +379,8 @@ def test_a_cluster_that_is_gone_when_a_job_begins_is_given_up(told, between, n_t
     told("  Connecting to ResourceManager at host/10.0.0.1:8032")
     for _ in range(n_tries - 1):
         told(AGAIN, between)
-    with pytest.raises(hadoop.ClusterGoneError, match=rf"host/10\.0\.0\.1:8032 has not answered for {n_tries * between} s"):
+    message = rf"host/10\.0\.0\.1:8032 has not answered for {n_tries * between} s"
+    with pytest.raises(hadoop_news.ClusterGoneError, match=message):
         told(AGAIN, between)
 
 
@@ -400,5 +401,5 @@ def test_a_cluster_that_goes_while_a_job_runs_is_given_up(told):
     told(AGAIN, 3600)
     for _ in range(2):
         told(AGAIN, 15)
-    with pytest.raises(hadoop.ClusterGoneError, match=r"host/10\.0\.0\.1:8032 has not answered for 45 seconds"):
+    with pytest.raises(hadoop_news.ClusterGoneError, match=r"host/10\.0\.0\.1:8032 has not answered for 45 seconds"):
         told(AGAIN, 15)

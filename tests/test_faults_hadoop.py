@@ -232,8 +232,8 @@ def test_a_cluster_that_is_gone_is_one_message(home, faults, tmp_path):
 
 IMPATIENT = """
 import sys
-from drivers.runners import hadoop
-hadoop.SECONDS_WITHOUT_CLUSTER = 4
+from drivers.runners import hadoop_news
+hadoop_news.SECONDS_WITHOUT_CLUSTER = 4
 from drivers.run_wols import main
 sys.exit(main(sys.argv[1:]))
 """

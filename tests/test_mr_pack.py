@@ -92,13 +92,13 @@ def test_the_rows_are_those_of_the_driver_in_the_order_of_the_files(tmp_path, nu
         (ours["shop"], query.texts["shop"]), (theirs["shop"], whole.texts["shop"])
     )]  # fmt: skip
     assert decoded[0] == decoded[1]
-    np.testing.assert_array_equal(report.n_missing, whole.manifest.n_missing)
-    np.testing.assert_allclose(report.sums / (10_000 - report.n_missing), np.where(
+    np.testing.assert_array_equal(report.moments.n_missing, whole.manifest.n_missing)
+    np.testing.assert_allclose(report.moments.sums / (10_000 - report.moments.n_missing), np.where(
         np.isnan(whole.manifest.means), 0.0, whole.manifest.means), rtol=1e-12)  # fmt: skip
     for name in ("minima", "maxima"):
         numbers = [0, 1, 3]
-        np.testing.assert_array_equal(getattr(report, name)[numbers], getattr(whole.manifest, name)[numbers])
-    assert report.whole.tolist() == [False, False, False, True]
+        np.testing.assert_array_equal(getattr(report.moments, name)[numbers], getattr(whole.manifest, name)[numbers])
+    assert report.moments.whole.tolist() == [False, False, False, True]
 
 
 def test_parts_are_the_pieces_of_the_files_and_their_blocks_are_full(tmp_path):

@@ -165,7 +165,7 @@ def test_the_kernels_that_are_chosen_here_compute_there(table, run_wols, monkeyp
     monkeypatch.setenv("HADOOP_CONF_DIR", str(Path("conf").absolute()))
     for name in ("numpy.py", "json.py"):
         Path(name).write_text("raise SystemExit('the folder of the user')\n")
-    odd = "the rüns, {a}*"
+    odd = "the rüns, {a}"
     before = set(os.listdir("/tmp"))
     done = run_wols(*EXACT, "--run-dir", f"{odd}/r")
     assert done.returncode == 0, done.stderr

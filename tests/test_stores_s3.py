@@ -6,7 +6,6 @@ import bz2
 import gzip
 import http.server
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -18,7 +17,6 @@ import pytest
 from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
 from botocore.stub import Stubber
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 from urllib3.exceptions import SSLError
 
 from drivers.packing.sources import find_sources, first_bytes, read_pieces
@@ -26,39 +24,24 @@ from drivers.packing.stores import s3
 from drivers.packing.stores.source import Source
 from jobs.errors import ScanError
 from tests.conftest import ROOT, make_table, read_passes, write_csv
+from tests.moto_aws import SECRET, moto_environment, surround
 
 TABLE = b"y,x\n1,2\n3,4\n"
-SECRET = "a-very-secret-key"
 
 
 @pytest.fixture(scope="module")
 def server():
     """The settings of a server that speaks S3, and credentials of nobody."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
     s3._client.cache_clear()  # one that another module's tests made
-    yield {
-        "AWS_ENDPOINT_URL": "http://{}:{}".format(*moto.get_host_and_port()),
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
+    with moto_environment() as environment:
+        yield {**environment, "AWS_MAX_ATTEMPTS": "1"}
     s3._client.cache_clear()
-    moto.stop()
 
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, server):
     """This server, no pauses, and no memory of another test."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
+    surround(monkeypatch, server)
     monkeypatch.setattr(s3, "PAUSES", (0.0, 0.0, 0.0))
     s3._head.cache_clear()
 

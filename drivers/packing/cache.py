@@ -66,6 +66,11 @@ class Pack:
         return self.path(INDEX)
 
     @property
+    def name(self) -> str:
+        """A name for its content, for where its lines are brought."""
+        return f"{os.path.basename(self.folder)}-{self.manifest.fingerprint}"
+
+    @property
     def n_bytes(self) -> int:
         """About the bytes of its blocks."""
         if self.url is None:

@@ -53,7 +53,7 @@ class BlockWriter:
         self._disk = ThreadPoolExecutor(max_workers=1)
         self._writing: deque[Future[int]] = deque()
         self.index = open(os.path.join(folder, INDEX), "wb")  # noqa: SIM115
-        self.moments = Moments(is_numeric(self.kinds), columns.may_be_whole)
+        self.moments = Moments.zero(is_numeric(self.kinds), columns.may_be_whole)
         self.dictionaries = {name: Dictionary() for name, kind in kinds.items() if kind == TEXT}
         self.sampler = Sampler(sample_rows, self.names)
         self._pending: list[list[np.ndarray]] = []

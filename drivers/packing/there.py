@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.packing.cache import Pack, default_cache_dir, folder_of, locked, read_manifest, same_as_before
-from drivers.packing.column_types import ColumnTypes, Retype, is_numeric
+from drivers.packing.column_types import ColumnTypes, Retype
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import Reader, open_table
 from drivers.packing.formats.delimited import DelimitedReader
@@ -32,6 +32,7 @@ from drivers.packing.manifest import make_manifest, write_records
 from drivers.packing.pack import REJECTS, Rejects, parse_ahead, rows_per_block
 from drivers.packing.sources import compression
 from drivers.packing.stores.source import Source
+from drivers.run_directory import LOG
 from drivers.runners.execution import execute
 from drivers.runners.hadoop import Hadoop
 from jobs.errors import ScanError
@@ -57,7 +58,6 @@ def pack_there(
     options: InputOptions,
     contents: PackContents,
     cache_dir: str | None,
-    log: str,
 ) -> Pack:
     """The pack of files on the runner's own file system: found there, or made there now.
 
@@ -76,7 +76,7 @@ def pack_there(
         shutil.rmtree(growing, ignore_errors=True)
         os.mkdir(growing, mode=0o700)
         try:
-            packing = Packing(runner, sources, open_table(sources, options), contents, growing, log)
+            packing = Packing(runner, sources, open_table(sources, options), contents, growing)
             manifest = packing.run()
             same_as_before(sources)
             url = f"{home}/{os.path.basename(folder)}-{manifest.fingerprint}"
@@ -95,9 +95,7 @@ def pack_there(
 class Packing:
     """The jobs that pack one table; `output`: where its blocks are."""
 
-    def __init__(
-        self, runner: Hadoop, sources: list[Source], reader: Reader, contents: PackContents, folder: str, log: str
-    ) -> None:
+    def __init__(self, runner: Hadoop, sources: list[Source], reader: Reader, contents: PackContents, folder: str) -> None:
         if not isinstance(reader, DelimitedReader) or reader.text is None:
             raise NotInPieces("only delimited text in UTF-8 is packed where it lies")
         for source in sources:
@@ -108,7 +106,7 @@ class Packing:
         if len(sources) >= 1 << (63 - BYTES_BITS):
             raise NotInPieces(f"there are {len(sources):,} files")
         self.runner, self.sources, self.reader, self.contents = runner, sources, reader, contents
-        self.folder, self.log = folder, log
+        self.folder = folder
         self.columns = ColumnTypes(reader, sources, contents)
         self.output = f"{runner.tmp}/packed"
 
@@ -125,9 +123,9 @@ class Packing:
         n_rows, n_blocks, n_rejected = (int(n) for n in report.parts[:, 1:].sum(axis=0))
         if n_rows == 0:
             raise ScanError(f"{self.sources[0].shown} holds no rows" + (" that can be used" if n_rejected else " of data"))
-        moments = self._moments(report)
+        self._check_whole(report.moments)
         manifest = make_manifest(
-            self.reader, self.columns, moments, texts,
+            self.reader, self.columns, report.moments, texts,
             n_rows=n_rows, n_rejected=n_rejected, n_blocks=n_blocks, block_rows=query.block_rows,
             fingerprint=report.md5()[:16], sources=self._entries(report), parts=report.parts[:, :2].copy(),
         )  # fmt: skip
@@ -203,7 +201,7 @@ class Packing:
             with progress.metered(title) as meter:
                 return execute(
                     self.runner, job, [*arguments, *output, f"--query={path}", *inputs], meter,
-                    log=self.log, n_blocks=0, say=progress.say, read_output=not out,
+                    log=self.runner.setting.directory.file(LOG), n_blocks=0, say=progress.say, read_output=not out,
                 )  # fmt: skip
         except ScanError as error:
             raise self._located(error) from None
@@ -226,16 +224,12 @@ class Packing:
             rejects.finish()
         return error
 
-    def _moments(self, report: PackReport) -> Moments:
-        kinds = list(self.columns.kinds.values())
-        moments = Moments(is_numeric(kinds), report.whole)
-        for name in ("sums", "n_missing", "minima", "maxima"):
-            setattr(moments, name, getattr(report, name))
-        too_large = np.flatnonzero(self.columns.may_be_whole & report.whole & (moments.largest() >= EXACT))
+    def _check_whole(self, moments: Moments) -> None:
+        """:raises NotInPieces: whole numbers too large for float64 in a column that has nothing but whole numbers"""
+        too_large = np.flatnonzero(self.columns.may_be_whole & moments.whole & (moments.largest() >= EXACT))
         if len(too_large):
             name = list(self.columns.types)[too_large[0]]
             raise NotInPieces(f"the column {name!r} holds whole numbers beyond 2^53, which are kept exactly")
-        return moments
 
     def _entries(self, report: PackReport) -> list[dict[str, Any]]:
         """What the manifest says of each file."""

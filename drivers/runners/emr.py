@@ -10,9 +10,7 @@ On S3, below scanlearn/ in the folder that --cloud-tmp-dir names:
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,13 +31,15 @@ from drivers.runners.emr_clusters import (
     wait_until_ready,
     why_ended,
 )
-from drivers.runners.emr_options import check, home_of, option, request_for
+from drivers.runners.emr_options import check, home_of, request_for
 from drivers.runners.emr_steps import await_end, cancel_named
+from drivers.runners.failures import YARN_HINTS
 from drivers.runners.hadoop import QUIET
 from drivers.runners.mrjob_emr import EMRRunner
-from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, block_lines, carried_bytes, kernel_choice
-from drivers.runners.s3_files import S3Files, file_pieces
+from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes, kernel_choice, n_splits
+from drivers.runners.s3_files import S3Files
 from drivers.runners.shipping import build_zip
+from drivers.runners.staging import archives_of, digest, name_of_run, pieces, plain_name
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import ticking
 from drivers.wording import count
@@ -55,12 +55,7 @@ class EMR(Runner):
     hints: ClassVar[dict[str, str]] = {
         r"keeps no logs": "logs tell a task's own error: `drivers/cluster.py create --log-uri s3://...` keeps them",
         r"its logs cannot be read": "logs tell a task's own error, and may not be read here",
-        r"Container .* is running .* beyond the .*memory": (
-            "the cluster gives its tasks too little memory; -D mapreduce.map.memory.mb=2048 asks for more"
-        ),
-        r"InvalidResourceRequestException|maximum allowed allocation": (
-            "the cluster does not give a task as much memory as was asked for"
-        ),
+        **YARN_HINTS,
         r"AccessControlException|Access Denied|Status Code: 403": (
             "the nodes may not read or write the bucket; their instance profile needs it"
         ),
@@ -69,14 +64,13 @@ class EMR(Runner):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         check(self.user)
-        self.region = region_or_default(option(self.user, "region"))
+        self.region = region_or_default(self.user.option("region"))
         self.home = home_of(self.user)
         self.files = S3Files(self.region, setting.leftovers)
-        name = re.sub(r"[^\w.-]+", "-", os.path.basename(setting.directory.path), flags=re.ASCII)
-        name = f"{name}-{os.urandom(4).hex()}"
+        name = name_of_run(setting)
         self.tmp = f"{self.home}tmp/{name}/"
-        self.every = float(option(self.user, "check_cluster_every") or SECONDS_BETWEEN_LOOKS)
-        self.cluster_id = option(self.user, "cluster_id") or None
+        self.every = float(self.user.option("check_cluster_every") or SECONDS_BETWEEN_LOOKS)
+        self.cluster_id = self.user.option("cluster_id") or None
         self._lent = self.cluster_id is not None
         self._left: dict[str, tuple[str, dict[str, str]]] = {}  # by what it is: its name among the leftovers, what is known
         if self.cluster_id:
@@ -102,7 +96,7 @@ class EMR(Runner):
             "--no-check-input-paths": None,
             "--release-label": cluster.release or None,
         }
-        n_maps = max(1, -(-carried_bytes(pack.n_bytes) // SPLIT_BYTES))
+        n_maps = n_splits(carried_bytes(pack.n_bytes))
         jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", "mapreduce.job.maps": str(n_maps), **QUIET})
         ours = {"--region": self.region, "--cloud-tmp-dir": self.tmp, "--cluster-id": cluster.cluster_id}
         arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
@@ -157,8 +151,7 @@ class EMR(Runner):
     # -- S3 --------------------------------------------------------------------------------------------------------------
 
     def _stage_lines(self, pack: Pack) -> str:
-        name = f"{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}"
-        uri = f"{self.home}packs/{name}/blocks.txt"
+        uri = f"{self.home}packs/{pack.name}/blocks.txt"
         self._put(block_lines(pack.blocks, pack.index), uri, carried_bytes(pack.n_bytes))
         return uri
 
@@ -167,25 +160,18 @@ class EMR(Runner):
         switch that names it here."""
         zip_path = self.setting.directory.file("jobs.zip")
         build_zip(zip_path)
-        archives = {}
-        for word in self.user.arguments:
-            found = re.fullmatch(r"(--archives?=)([^#]+)(#[^#,]+)?", word)
-            if found and "://" not in found[2] and os.path.isfile(found[2]):
-                archives[word] = f"{found[1]}{self._stage(found[2])}{found[3] or ''}"
+        archives = {word: switch(self._stage(path)) for word, (path, switch) in archives_of(self.user).items()}
         return self._stage(zip_path), archives
 
     def _stage(self, path: str) -> str:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        name = re.sub(r"[^\w.-]+", "-", os.path.basename(path), flags=re.ASCII)
-        uri = f"{self.home}code/{digest}/{name}"
-        self._put(file_pieces(path), uri, os.path.getsize(path))
+        uri = f"{self.home}code/{digest(path)}/{plain_name(path)}"
+        self._put(pieces(path), uri, os.path.getsize(path))
         return uri
 
-    def _put(self, pieces: Iterable[bytes], uri: str, n_bytes: int) -> None:
+    def _put(self, content: Iterable[bytes], uri: str, n_bytes: int) -> None:
         if not self.files.present(uri):
             with self.setting.progress.bytes("to S3", n_bytes) as advance:
-                self.files.put(pieces, uri, n_bytes, advance)
+                self.files.put(content, uri, n_bytes, advance)
 
     def _remove_files(self) -> None:
         if "s3" in self._left:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from drivers.app import UsageError
 from drivers.runners.aws import folder, split_uri
@@ -31,29 +30,18 @@ OTHER_CLUSTERS = (
 )  # fmt: skip
 
 
-def option(user: Switches, name: str) -> Any:
-    """The user's value of one of mrjob's options, by the last such switch or else by mrjob.conf; None without one."""
-    # Of lists the switch names one.
-    switches = {f"--{word.replace('_', '-')}" for word in (name, name.removesuffix("s"))}
-    given = [(sign, value) for word, sign, value in (a.partition("=") for a in user.arguments) if word in switches]
-    if not given:
-        return user.conf.get(name)
-    sign, value = given[-1]
-    return value if sign else True
-
-
 def check(user: Switches) -> None:
     """
     :raises UsageError: options with which nothing can run on EMR
     """
     for name, instead in OTHER_WAYS.items():
-        if option(user, name):
+        if user.option(name):
             raise UsageError(f"{name} is not used here, where boto3 alone finds its way to AWS; {instead}")
     home_of(user)
-    if option(user, "cluster_id"):
+    if user.option("cluster_id"):
         return
     for name in OTHER_CLUSTERS:
-        if option(user, name):
+        if user.option(name):
             raise UsageError(
                 f"{name} is more than a driver asks of a cluster; make one by drivers/cluster.py or AWS's own tools, and "
                 "name it with --cluster-id"
@@ -65,7 +53,7 @@ def home_of(user: Switches) -> str:
 
     :raises UsageError: none is named, or by a name that Hadoop takes for something else
     """
-    given = option(user, "cloud_tmp_dir")
+    given = user.option("cloud_tmp_dir")
     if not given:
         raise UsageError(
             "-r emr needs a folder on S3 for the packed table: give --cloud-tmp-dir s3://BUCKET/tmp/, or set cloud_tmp_dir "
@@ -85,7 +73,7 @@ def request_for(user: Switches, region: str, name: str) -> ClusterRequest:
 
     :raises ScanError: one that AWS would refuse, or the drivers could not use
     """
-    settings = {"idle_seconds": IDLE_SECONDS, **settings_from(lambda option_name: option(user, option_name))}
+    settings = {"idle_seconds": IDLE_SECONDS, **settings_from(user.option)}
     tags = dict(user.conf.get("tags") or {})
     tags.update(word.partition("=")[2].partition("=")[::2] for word in user.arguments if word.startswith("--tag="))
     return ClusterRequest(**{**settings, "region": region, "name": name, "tags": tags})

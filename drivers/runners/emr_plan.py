@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from drivers.runners.emr_clusters import cost, instance_hours
-from drivers.runners.emr_options import option, request_for
+from drivers.runners.emr_options import request_for
 from drivers.runners.switches import Switches
 
 # Assumed, on the safe side, and told with the plan: none of it was measured on AWS.
@@ -29,7 +29,7 @@ def emr_plan(arguments: list[str], passes: list[int], n_bytes: int, hourly_price
     logging.getLogger("mrjob").addHandler(logging.NullHandler())
     user = Switches("emr", arguments)
     request = request_for(user, "", "plan")
-    start = 0 if option(user, "cluster_id") else START_SECONDS
+    start = 0 if user.option("cluster_id") else START_SECONDS
     step = STEP_SECONDS + n_bytes / (NODE_BYTES_A_SECOND * max(request.n_core, 1))
     # A run without passes makes no cluster.
     hours = [instance_hours(request.n_nodes, start + n * step) if n else 0.0 for n in passes]

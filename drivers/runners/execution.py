@@ -10,13 +10,27 @@ from contextlib import contextmanager, suppress
 
 import jobs
 from drivers import interruption
+from drivers.run_directory import LOG, RunDirectory
+from drivers.runners import runner_class
 from drivers.runners.failures import explain_failure
-from drivers.runners.runner import Runner
-from drivers.terminal.progress import Meter
+from drivers.runners.leftovers import Leftovers
+from drivers.runners.runner import Runner, Setting
+from drivers.runners.switches import Switches
+from drivers.terminal.progress import Meter, Progress
 from jobs.errors import ScanError
 from jobs.mrjob_compat import MRJob
 
 Say = Callable[[str], None]
+
+
+def set_up(alias: str, switches: list[str], directory: RunDirectory, leftovers: Leftovers, progress: Progress) -> Runner:
+    """A runner ready for jobs, but for the packed table.
+
+    :param switches: mrjob's, as the user gave them
+    :raises ScanError: one that cannot be used
+    """
+    with logged(directory.file(LOG)):
+        return runner_class(alias)(Setting(Switches(alias, switches), directory, leftovers, progress))
 
 
 def execute(
@@ -39,7 +53,6 @@ def execute(
     :param say: gets, with -v, what mrjob says too
     :raises ScanError: a job that failed
     """
-    alias = arguments[0].partition("=")[2]
     log_start = os.path.getsize(log) if os.path.exists(log) else 0
     verbose = "-v" in arguments or "--verbose" in arguments
     with logged(log, say if verbose else None):
@@ -57,7 +70,7 @@ def execute(
             interruption.check()
             with open(log, encoding="utf-8", errors="replace") as f:
                 f.seek(log_start)
-                message = explain_failure(error, alias, runner.hints, f.read(), log)
+                message = explain_failure(error, runner.user.alias, runner.hints, f.read(), log)
             logging.getLogger("mrjob").error(traceback.format_exc())
             raise ScanError(message) from error
     return [line for line in output.split(b"\n") if line.strip()]

@@ -22,6 +22,15 @@ HINTS = {
     ),
     r"(?:code|status) 137\b|SIGKILL|signal 9\b": "something killed the task, often for want of memory",
 }
+# On a runner whose tasks YARN starts.
+YARN_HINTS = {
+    r"Container .* is running .* beyond the .*memory": (
+        "the cluster gives its tasks too little memory; -D mapreduce.map.memory.mb=2048 asks for more"
+    ),
+    r"InvalidResourceRequestException|maximum allowed allocation": (
+        "the cluster does not give a task as much memory as was asked for"
+    ),
+}
 # The errors of this package, whose sentence is the whole message.
 OWN = re.compile(r"^(?:[\w.]*\.)?(?:ScanError|BadRecord|BadBlock|BadRow): (.+)$", re.MULTILINE)
 RAISED = re.compile(r"^([A-Z]\w*(?:Error|Exception)(?:: .+)?)$", re.MULTILINE)

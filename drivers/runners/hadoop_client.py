@@ -28,7 +28,9 @@ BRIEFLY = [
     *("-D", "yarn.app.mapreduce.client.job.max-retries=0"),
     *("-D", "yarn.app.mapreduce.client.max-retries=1"),
 ]
-PRIVATE = ["-D", "fs.permissions.umask-mode=077"]
+# What is written is for this user alone.
+PRIVATE = {"fs.permissions.umask-mode": "077"}
+PRIVATELY = [word for name, value in PRIVATE.items() for word in ("-D", f"{name}={value}")]
 # What Hadoop says, as one sentence each; the first that fits.
 REASONS = {
     r"GSSException|[Cc]lient cannot authenticate|[Nn]o valid credentials|SIMPLE authentication is not enabled": (
@@ -142,9 +144,9 @@ class HadoopFileSystem:
         :raises ScanError: a file that could not be written
         """
         folders = [os.path.dirname(path), os.path.dirname(on_the_way)]
-        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", *folders], path)
+        self._must([*SETTINGS, *PRIVATELY, "-mkdir", "-p", *folders], path)
         process = subprocess.Popen(
-            [self.binary, "fs", *SETTINGS, *PRIVATE, "-put", "-f", "-", on_the_way],
+            [self.binary, "fs", *SETTINGS, *PRIVATELY, "-put", "-f", "-", on_the_way],
             stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=client_environment(self.environment),
         )  # fmt: skip
         assert process.stdin is not None
@@ -201,7 +203,7 @@ class HadoopFileSystem:
 
         :raises ScanError: what could not be moved
         """
-        self._must([*SETTINGS, *PRIVATE, "-mkdir", "-p", os.path.dirname(to)], to)
+        self._must([*SETTINGS, *PRIVATELY, "-mkdir", "-p", os.path.dirname(to)], to)
         self._must([*SETTINGS, "-mv", path, to], to)
 
     def remove(self, *paths: str) -> bool:

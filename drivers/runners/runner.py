@@ -1,6 +1,7 @@
 """What every runner has in common: the contract between a run and the place where its jobs are executed.
 
-    runner = runner_class("hadoop")(setting)      once a run: code and data are brought where the tasks can reach them
+    runner = set_up("hadoop", switches, ...)      once a run: the code is brought where the tasks can reach it
+    runner.bring(pack)                            and so is the packed table
     with runner.job_runner(job) as running, runner.watching(meter, n_blocks, last_seconds, running): running.run()
     runner.close()                                however the run ends: nothing of it is left outside its directory
 
@@ -33,11 +34,9 @@ KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DI
 
 @dataclass
 class Setting:
-    """What a runner is made ready for: the user's switches, the packed data, the run's directory and what it leaves
-    elsewhere."""
+    """What a runner is made ready for: the user's switches, the run's directory and what it leaves elsewhere."""
 
     user: Switches
-    pack: Pack | None  # None: the table is yet to be packed, by jobs on this runner
     directory: RunDirectory
     leftovers: Leftovers
     progress: Progress
@@ -126,3 +125,8 @@ def block_lines(blocks: str, index: str) -> Iterable[bytes]:
 def carried_bytes(n_bytes: int) -> int:
     """The bytes of lines that carry blocks of so many bytes, in base64."""
     return -(-n_bytes * 4 // 3)
+
+
+def n_splits(n_bytes: int) -> int:
+    """How many map tasks so many bytes are worth."""
+    return max(1, -(-n_bytes // SPLIT_BYTES))

@@ -201,10 +201,3 @@ class _Pieces(io.RawIOBase):
         buffer[:n_bytes] = self._left[:n_bytes]
         self._left = self._left[n_bytes:]
         return n_bytes
-
-
-def file_pieces(path: str) -> Iterator[bytes]:
-    """A file, piece by piece."""
-    with open(path, "rb") as file:
-        while piece := file.read(BUFFER_BYTES):
-            yield piece

@@ -20,8 +20,7 @@ from typing import Any, ClassVar
 from drivers.app import UsageError
 from drivers.packing.cache import Pack
 from drivers.runners import spark_master
-from drivers.runners.hadoop import PRIVATE
-from drivers.runners.hadoop_client import HadoopFileSystem, first_word, hadoop_binary, use_binary
+from drivers.runners.hadoop_client import PRIVATE, HadoopFileSystem, first_word, hadoop_binary, use_binary
 from drivers.runners.mrjob_hadoop import PLAIN
 from drivers.runners.mrjob_spark import SparkRunner
 from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, kernel_choice
@@ -72,12 +71,12 @@ class Spark(Runner):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.master = self.user.value("--spark-master", "spark_master") or spark_master.DEFAULT
+        self.master = self.user.option("spark_master") or spark_master.DEFAULT
         self.n_cores = cores_of(self.master)
         by_switch = MRJob(args=self.user.arguments).options.jobconf
         self.asked = {**(self.user.conf.get("jobconf") or {}), **(by_switch or {})}
         check_that_it_answers(self.master)
-        if (self.user.value("--spark-deploy-mode", "spark_deploy_mode") or "client") != "client":
+        if (self.user.option("spark_deploy_mode") or "client") != "client":
             raise UsageError("-r spark leads its jobs from this machine; leave out --spark-deploy-mode")
         self.submit = self._spark_submit()
         self.environment = {"LC_ALL": "C.UTF-8"}
@@ -159,7 +158,7 @@ class Spark(Runner):
     # -- where things are ------------------------------------------------------------------------------------------------
 
     def _spark_submit(self) -> str:
-        given = self.user.value("--spark-submit-bin", "spark_submit_bin")
+        given = self.user.option("spark_submit_bin")
         if not given:
             return find_spark_submit()
         found = shutil.which(first_word(given))
@@ -170,7 +169,7 @@ class Spark(Runner):
     def _cluster(self) -> ClusterFolder | None:
         """Where the workers reach what they need by a file system of the cluster, the run's folder there. Else they use the
         files of this machine, by a folder of the user's choice or by the run's own."""
-        given = self.user.value("--spark-tmp-dir", "spark_tmp_dir")
+        given = self.user.option("spark_tmp_dir")
         if given and ("://" not in given or given.startswith("file:")):
             self.tmp = self._folder_in(given.removeprefix("file://"))
         elif given or self.n_cores is None:
@@ -202,7 +201,7 @@ class Spark(Runner):
         return path
 
     def _hadoop(self) -> str | None:
-        given = self.user.value("--hadoop-bin", "hadoop_bin")
+        given = self.user.option("hadoop_bin")
         use_binary(first_word(given) if given else None)
         with suppress(ScanError):
             return hadoop_binary()

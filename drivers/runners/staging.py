@@ -20,6 +20,7 @@ from drivers.runners.hadoop_client import HadoopFileSystem
 from drivers.runners.hadoop_leftovers import is_ours, place
 from drivers.runners.mrjob_hadoop import PLAIN
 from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes
+from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 
 Content = tuple[Callable[[], Iterable[bytes]], int]  # what gives the pieces of a file, and about their bytes
@@ -45,8 +46,7 @@ class ClusterFolder:
 
     def __init__(self, files: HadoopFileSystem, home: str, setting: Setting) -> None:
         self.files, self.home, self._setting = files, home, setting
-        run = re.sub(r"[^\w.-]", "-", os.path.basename(setting.directory.path), flags=re.ASCII)
-        self.tmp = f"{home}/tmp/{run}-{os.urandom(4).hex()}"
+        self.tmp = f"{home}/tmp/{name_of_run(setting)}"
         self._folders: dict[str, str] = {}  # what is written down as there, and the name it has there
 
     def begins(self, folder: str) -> None:
@@ -62,7 +62,7 @@ class ClusterFolder:
         """Where the lines of a packed table are, brought there now unless they are there."""
         if pack.url is not None:
             return pack.url
-        lines = f"{self.home}/packs/{os.path.basename(pack.folder)}-{pack.manifest.fingerprint}/blocks.txt"
+        lines = f"{self.home}/packs/{pack.name}/blocks.txt"
         self.bring({lines: (partial(block_lines, pack.blocks, pack.index), carried_bytes(pack.n_bytes))})
         return lines
 
@@ -99,6 +99,27 @@ def is_for_hdfs(configuration: str) -> bool:
     """Whether a configuration of Hadoop has HDFS for its default file system."""
     with open(os.path.join(configuration, "core-site.xml"), encoding="utf-8", errors="replace") as f:
         return bool(re.search(r"<name>\s*fs\.default(?:FS|\.name)\s*</name>\s*<value>\s*(?:hdfs|viewfs):", f.read()))
+
+
+def name_of_run(setting: Setting) -> str:
+    """A name for what a run has elsewhere, another one each time."""
+    return f"{plain_name(setting.directory.path)}-{os.urandom(4).hex()}"
+
+
+def plain_name(path: str) -> str:
+    """The last part of a path, of letters that mean nothing else anywhere."""
+    return re.sub(r"[^\w.-]", "-", os.path.basename(path), flags=re.ASCII)
+
+
+def archives_of(user: Switches) -> dict[str, tuple[str, Callable[[str], str]]]:
+    """The archives on this machine that the user sends along: by the switch that names one its path, and what gives the
+    switch for another place."""
+    found: dict[str, tuple[str, Callable[[str], str]]] = {}
+    for word in user.arguments:
+        match = re.fullmatch(r"(--archives?=)([^#]+)(#[^#,]+)?", word)
+        if match and "://" not in match[2] and os.path.isfile(match[2]):
+            found[word] = match[2], partial("{}{{}}{}".format(match[1], match[3] or "").format)
+    return found
 
 
 def digest(path: str) -> str:

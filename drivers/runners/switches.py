@@ -18,12 +18,15 @@ class Switches:
         self.given = {argument.split("=")[0] for argument in arguments if argument.startswith("-")}
         self.conf = _conf_options(alias, arguments)
 
-    def value(self, switch: str, option: str) -> Any:
-        """The user's value of an option, None when there is none."""
-        for argument in reversed(self.arguments):  # the last one counts
-            if argument.startswith(switch + "="):
-                return argument.partition("=")[2]
-        return self.conf.get(option)
+    def option(self, name: str) -> Any:
+        """The user's value of one of mrjob's options, by the last such switch or else by mrjob.conf; None without one."""
+        # Of lists the switch names one.
+        switches = {f"--{word.replace('_', '-')}" for word in (name, name.removesuffix("s"))}
+        given = [(sign, value) for word, sign, value in (a.partition("=") for a in self.arguments) if word in switches]
+        if not given:
+            return self.conf.get(name)
+        sign, value = given[-1]
+        return value if sign else True
 
     def with_defaults(self, defaults: dict[str, str | None]) -> list[str]:
         """The user's arguments after those of the defaults that the user has not set; a value of None is a flag."""

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from drivers.packing.stores.source import Source
+from drivers.runners.aws import CREDENTIALS_REFUSED
 from jobs.errors import ScanError
 
 HEAD_BYTES = 1 << 17  # kept of each object: what tells its kind and its columns is read several times
@@ -36,10 +37,6 @@ REASONS = {
 }
 # What answers without a text, and some that speak S3's protocol, give for a code.
 BARE_CODES = {"403": "AccessDenied", "Forbidden": "AccessDenied", "404": "NoSuchKey", "412": "PreconditionFailed"}
-CREDENTIALS_REFUSED = {
-    "AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
-    "SignatureDoesNotMatch", "TokenRefreshRequired",
-}  # fmt: skip
 
 
 def find(name: str) -> list[Source]:
