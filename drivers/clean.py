@@ -100,8 +100,9 @@ def packs_in_cache(cache_dir: str, n_runs: int) -> Iterator[Thing]:
 
 def packs_on_hdfs(options: argparse.Namespace) -> Iterator[Thing]:
     """The packed tables and the code of this user's runs on HDFS, where there is a Hadoop."""
-    from drivers.runners.hadoop import packed_and_code
-    from drivers.runners.hadoop_client import HadoopFileSystem, hadoop_binary, use_binary
+    from drivers.runners.hadoop.command import hadoop_binary, use_binary
+    from drivers.runners.hadoop.files import HadoopFileSystem
+    from drivers.runners.hadoop.runner import packed_and_code
 
     use_binary(options.hadoop_bin)
     try:

@@ -23,26 +23,28 @@ from drivers import interruption
 from drivers.app import OK, UsageError, run_program
 from drivers.durations import parse_duration, show_duration
 from drivers.options import Formatter, Forward, Parser, natural, positive
-from drivers.runners.aws import region_or_default
-from drivers.runners.emr_clusters import (
-    DEFAULT_CORE,
+from drivers.runners.aws.clients import region_or_default
+from drivers.runners.emr.clusters import (
     ENDED_DAYS,
+    Cluster,
+    ClusterEndedError,
+    create,
+    describe,
+    list_clusters,
+    terminate,
+    wait_until_ready,
+)
+from drivers.runners.emr.request import (
+    DEFAULT_CORE,
     INSTANCE_PROFILE,
     INSTANCE_TYPE,
     NODE_NUMPY,
     RELEASE,
     SERVICE_ROLE,
-    Cluster,
-    ClusterEndedError,
     ClusterRequest,
     cost,
-    create,
-    describe,
     instance_hours,
-    list_clusters,
     settings_from,
-    terminate,
-    wait_until_ready,
 )
 from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter, Progress

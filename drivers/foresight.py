@@ -135,7 +135,7 @@ def _rented(options: argparse.Namespace, runner: str, passes: list[int], n_bytes
         if price is not None:
             raise UsageError("--hourly-price is the price of a node of -r emr; nothing is rented here")
         return None
-    from drivers.runners.emr_plan import emr_plan
+    from drivers.runners.emr.plan import emr_plan
 
     return emr_plan(options.mrjob_args, passes, n_bytes, price)
 

@@ -15,7 +15,9 @@ from datetime import timedelta
 import pytest
 
 from drivers import cluster as program
-from drivers.runners import aws, emr_clusters
+from drivers.runners.aws import clients as aws
+from drivers.runners.emr import clusters as emr_clusters
+from drivers.runners.emr import request
 from tests.conftest import ROOT, Driver
 from tests.moto_aws import SECRET, FakeEMR, moto_environment, surround
 from tests.terminal import wait_for
@@ -92,7 +94,7 @@ def test_a_dry_run_prints_the_request_and_asks_nobody(fake, monkeypatch):
         monkeypatch.delenv(name)
     status, out, err = outcome("create", *REGION, "--core", "3", "--log-uri", "s3://bucket/logs", "--dry-run")
     assert (status, err, fake.requests) == (0, "", [])
-    assert json.loads(out) == emr_clusters.ClusterRequest("us-west-1", 3, log_uri="s3://bucket/logs").to_api()
+    assert json.loads(out) == request.ClusterRequest("us-west-1", 3, log_uri="s3://bucket/logs").to_api()
 
 
 def test_every_option_is_in_the_request():
@@ -101,7 +103,7 @@ def test_every_option_is_in_the_request():
         "--spot --service-role A --instance-profile B --subnet subnet-1 --key-pair k --bootstrap s3://b/own.sh --name n "
         "--tag team=x --tag budget=a=b"
     )
-    expected = emr_clusters.ClusterRequest(
+    expected = request.ClusterRequest(
         "us-west-1", 4, 7200, "n", "emr-7.1.0", "m7i.2xlarge", "r7i.xlarge", True, "s3://b/l/", "s3://b/own.sh", "A", "B",
         "subnet-1", "k", {"team": "x", "budget": "a=b"},
     )  # fmt: skip
@@ -370,5 +372,5 @@ def test_the_commands_of_the_page_are_understood():
 
 def test_the_page_names_the_defaults():
     text = PAGE.read_text()
-    for default in (emr_clusters.RELEASE, emr_clusters.INSTANCE_TYPE, emr_clusters.SERVICE_ROLE, emr_clusters.NODE_NUMPY):
+    for default in (request.RELEASE, request.INSTANCE_TYPE, request.SERVICE_ROLE, request.NODE_NUMPY):
         assert default in text

@@ -19,12 +19,14 @@ from moto.emr.responses import ElasticMapReduceResponse
 
 from data_gen.gen_regression import generate
 from drivers.packing.stores import s3 as s3_store
-from drivers.runners import aws as our_aws
-from drivers.runners import mrjob_emr, s3_files
-from drivers.runners.emr_clusters import ClusterRequest, create, wait_until_ready
-from drivers.runners.emr_options import request_for
+from drivers.runners.aws import clients as our_aws
+from drivers.runners.aws import s3_files
+from drivers.runners.aws.s3_files import S3Files
+from drivers.runners.emr import mrjob_runner as mrjob_emr
+from drivers.runners.emr.clusters import create, wait_until_ready
+from drivers.runners.emr.options import request_for
+from drivers.runners.emr.request import ClusterRequest
 from drivers.runners.leftovers import Leftovers, sweep
-from drivers.runners.s3_files import S3Files
 from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 from tests.conftest import ROOT, Driver, make_table, read_model, read_passes, write_csv

@@ -21,20 +21,18 @@ from hypothesis import strategies as st
 from moto.emr.responses import ElasticMapReduceResponse
 
 from drivers.durations import parse_duration, show_duration
-from drivers.runners import aws, emr_clusters
-from drivers.runners.emr_clusters import (
+from drivers.runners.aws import clients as aws
+from drivers.runners.emr import clusters as emr_clusters
+from drivers.runners.emr.clusters import (
     Cluster,
     ClusterEndedError,
-    ClusterRequest,
-    cost,
     create,
     describe,
-    instance_hours,
     list_clusters,
-    settings_from,
     terminate,
     wait_until_ready,
 )
+from drivers.runners.emr.request import ClusterRequest, cost, instance_hours, settings_from
 from jobs.errors import ScanError
 from tests.conftest import ROOT
 from tests.moto_aws import SECRET, FakeEMR, moto_environment, surround
@@ -611,7 +609,7 @@ def test_without_boto3_the_sentence_says_so(monkeypatch, new_client):
 
 
 def test_boto3_is_imported_when_aws_is_first_asked():
-    code = "import sys, drivers.runners.emr_clusters; print('boto3' in sys.modules, 'botocore' in sys.modules)"
+    code = "import sys, drivers.runners.emr.clusters; print('boto3' in sys.modules, 'botocore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["False", "False"]
 

@@ -16,7 +16,7 @@ import mrjob
 import pytest
 
 import jobs
-from drivers.runners import hadoop_news
+from drivers.runners.hadoop import news as hadoop_news
 from drivers.terminal.display import Lines
 from drivers.terminal.progress import Meter
 from tests.conftest import Driver

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.runners.hadoop_client import HadoopFileSystem
+from drivers.runners.hadoop.files import HadoopFileSystem
 from tests.conftest import ROOT, Driver, read_model, read_passes
 from tests.faulty import (
     DATA,
@@ -232,7 +232,7 @@ def test_a_cluster_that_is_gone_is_one_message(home, faults, tmp_path):
 
 IMPATIENT = """
 import sys
-from drivers.runners import hadoop_news
+from drivers.runners.hadoop import news as hadoop_news
 hadoop_news.SECONDS_WITHOUT_CLUSTER = 4
 from drivers.run_wols import main
 sys.exit(main(sys.argv[1:]))

@@ -15,8 +15,9 @@ import pytest
 
 from drivers.run_directory import RunDirectory
 from drivers.runners import leftovers as module
-from drivers.runners.hadoop_leftovers import is_ours
-from drivers.runners.leftovers import KINDS, Kind, Leftovers, left_by_killed_runs, n_alive, sweep
+from drivers.runners.hadoop.leftovers import is_ours
+from drivers.runners.leftover_kinds import KINDS, Kind
+from drivers.runners.leftovers import Leftovers, left_by_killed_runs, n_alive, sweep
 from jobs.errors import ScanError
 from tests.faulty import modes
 

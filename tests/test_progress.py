@@ -17,8 +17,8 @@ import pytest
 from data_gen.gen_regression import generate
 from drivers.loop import Fit
 from drivers.run_wols import fit
-from drivers.runners.hadoop import QUIET
-from drivers.runners.hadoop_news import HadoopNews, application_of, percent_of
+from drivers.runners.hadoop.news import HadoopNews, application_of, percent_of
+from drivers.runners.hadoop.runner import QUIET
 from drivers.runners.switches import Switches
 from drivers.terminal.display import Display, Lines
 from drivers.terminal.progress import Meter, Progress

@@ -22,13 +22,13 @@ import pytest
 from data_gen.gen_regression import generate
 from drivers.app import UsageError
 from drivers.run_directory import RunDirectory
-from drivers.runners import spark_installation
 from drivers.runners.leftovers import Leftovers, sweep
-from drivers.runners.mrjob_spark import SparkRunner
 from drivers.runners.runner import Setting
 from drivers.runners.shipping import build_zip
-from drivers.runners.spark import Spark
-from drivers.runners.spark_master import cores_of
+from drivers.runners.spark import installation as spark_installation
+from drivers.runners.spark.master import cores_of
+from drivers.runners.spark.mrjob_runner import SparkRunner
+from drivers.runners.spark.runner import Spark
 from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter, Progress
 from jobs.design import Design
@@ -394,7 +394,7 @@ def begin(*arguments: object, until: str, ignoring: int | None = None) -> tuple[
 
 @pytest.mark.parametrize(
     ("number", "until"),
-    [(signal.SIGINT, "SparkSubmit"), (signal.SIGINT, "pyspark.daemon"), (signal.SIGTERM, "spark_harness")],
+    [(signal.SIGINT, "SparkSubmit"), (signal.SIGINT, "pyspark.daemon"), (signal.SIGTERM, "spark/harness")],
 )
 def test_an_interrupted_run_leaves_nothing(table, run_wols, number, until):
     # Under nohup, where hang-ups are ignored.
@@ -420,7 +420,7 @@ def test_a_killed_run_takes_its_processes_along_and_the_next_one_its_files(table
 
 
 def test_a_killed_run_takes_its_executors_along(table, cluster):
-    process, mark = begin(*DESCENT, "--max-iter", "2", "--spark-master", cluster.master, until="spark_harness")
+    process, mark = begin(*DESCENT, "--max-iter", "2", "--spark-master", cluster.master, until="spark/harness")
     wait_for(cluster.executors, process)
     process.kill()
     process.communicate()
@@ -430,7 +430,7 @@ def test_a_killed_run_takes_its_executors_along(table, cluster):
 
 @pytest.mark.hadoop
 def test_a_killed_run_takes_its_application_along(table):
-    process, mark = begin(*DESCENT, "--max-iter", "2", "--spark-master", "yarn", until="spark_harness")
+    process, mark = begin(*DESCENT, "--max-iter", "2", "--spark-master", "yarn", until="spark/harness")
     wait_for(executors_on_yarn, process)
     process.kill()
     process.communicate()

@@ -34,7 +34,7 @@ from drivers.packing.sources import compression
 from drivers.packing.stores.source import Source
 from drivers.run_directory import LOG
 from drivers.runners.execution import execute
-from drivers.runners.hadoop import Hadoop
+from drivers.runners.hadoop.runner import Hadoop
 from jobs.errors import ScanError
 from jobs.moments import Moments
 from jobs.mr_manifest import MRManifest

@@ -1,16 +1,14 @@
-"""The runners of mrjob, one module each behind the contract of runner.py: what a runner needs before a pass, how it shows
-where a pass stands, what its errors mean, and what must be removed when the run has ended.
+"""The runners of mrjob, each behind the contract of runner.py: what a runner needs before a pass, how it shows where a pass
+stands, what its errors mean, and what must be removed when the run has ended.
 
-inline.py    this process                            hadoop.py   YARN, by Hadoop Streaming
-local.py     processes on this machine               spark.py    Spark: this machine, a master, or YARN
-                                                     emr.py      Hadoop on a cluster of AWS
+inline.py   this process                             hadoop/   YARN, by Hadoop Streaming
+local/      processes on this machine                spark/    Spark: this machine, a master, or YARN
+                                                     emr/      Hadoop on a cluster of AWS; aws/ talks to AWS
 
-switches.py   what the user set, which always wins       execution.py  one job, its output, its log
-failures.py   one message for a failed job               shipping.py   the zip that takes the code to the nodes
-staging.py    what a run brings to a cluster's files     leftovers.py  what a killed run leaves, removed by the next one
-
-mrjob_*.py    mrjob's own runners, refined               hadoop_*, spark_*, emr_*.py  what one runner alone needs
-aws.py        clients of AWS, and its errors             s3_files.py   the files of a run on S3
+switches.py   what the user set, which always wins   execution.py      one job, its output, its log
+failures.py   one message for a failed job           shipping.py       the zip that takes the code to the nodes
+staging.py    names for what a run brings elsewhere  leftovers.py      what a killed run leaves, removed by the next one
+                                                     leftover_kinds.py what is removed, and how
 """
 
 from __future__ import annotations
@@ -20,7 +18,14 @@ import importlib
 from drivers.runners.runner import Runner
 from jobs.errors import ScanError
 
-RUNNERS = {"inline": "Inline", "local": "Local", "hadoop": "Hadoop", "spark": "Spark", "emr": "EMR"}
+# The module and the class of each.
+RUNNERS = {
+    "inline": ("inline", "Inline"),
+    "local": ("local.runner", "Local"),
+    "hadoop": ("hadoop.runner", "Hadoop"),
+    "spark": ("spark.runner", "Spark"),
+    "emr": ("emr.runner", "EMR"),
+}
 
 
 def check_runner(alias: str | None) -> None:
@@ -32,4 +37,5 @@ def check_runner(alias: str | None) -> None:
 def runner_class(alias: str) -> type[Runner]:
     """The class of a runner, whose module is imported when it is first asked for."""
     check_runner(alias)
-    return getattr(importlib.import_module(f"drivers.runners.{alias}"), RUNNERS[alias])
+    module, name = RUNNERS[alias]
+    return getattr(importlib.import_module(f"drivers.runners.{module}"), name)

@@ -14,7 +14,7 @@ import tempfile
 from typing import Any, BinaryIO, NamedTuple
 
 from drivers.packing.stores.source import Source
-from drivers.runners.hadoop_client import SETTINGS, client_environment, complaint_of, explained, hadoop_binary
+from drivers.runners.hadoop.command import SETTINGS, client_environment, complaint_of, explained, hadoop_binary
 from jobs.errors import ScanError
 
 HEAD_BYTES = 1 << 17  # kept of each file: what tells its kind and its columns is read several times

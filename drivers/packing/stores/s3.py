@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from drivers.packing.stores.source import Source
-from drivers.runners.aws import CREDENTIALS_REFUSED
+from drivers.runners.aws.clients import CREDENTIALS_REFUSED
 from jobs.errors import ScanError
 
 HEAD_BYTES = 1 << 17  # kept of each object: what tells its kind and its columns is read several times

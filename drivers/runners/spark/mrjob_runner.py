@@ -17,8 +17,8 @@ from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.interruption import held
-from drivers.runners.hadoop_client import HadoopFileSystem
-from drivers.runners.mrjob_hadoop import PLAIN
+from drivers.runners.hadoop.files import HadoopFileSystem
+from drivers.runners.hadoop.mrjob_runner import PLAIN
 
 # isort: split
 from mrjob.logs.log4j import _parse_hadoop_log4j_records
@@ -28,7 +28,7 @@ from mrjob.spark.runner import SparkMRJobRunner
 from mrjob.step import StepFailedException
 
 Tell = Callable[[int, int, int, int], None]  # the number of the stage; how many tasks have ended, are running, are there
-HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_harness.py")
+HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
 SECONDS_FOR_CLIENT = 10.0
 WAITING = b"Initial job has not accepted any resources"
 BAR = re.compile(rb"\[Stage (\d+):[=> ]*\((\d+) \+ (\d+)\) / (\d+)\]")

@@ -10,8 +10,8 @@ import gzip
 import re
 import zlib
 
+from drivers.runners.aws.s3_files import S3Files
 from drivers.runners.failures import OWN, RAISED
-from drivers.runners.s3_files import S3Files
 
 APPLICATION = re.compile(r"\bapplication_\d+_\d+")
 # The client's last words of a job that failed.

@@ -1,6 +1,6 @@
 """What spark-submit runs on this machine: mrjob's harness, which leads a job on Spark, begun as every task of ours begins.
 
-spark-submit ... drivers/runners/spark_harness.py mr_wols_1.MRWOLS INPUT OUTPUT ...
+spark-submit ... drivers/runners/spark/harness.py mr_wols_1.MRWOLS INPUT OUTPUT ...
 """
 
 from __future__ import annotations

@@ -19,25 +19,25 @@ from typing import Any, ClassVar
 from drivers import interruption
 from drivers.durations import show_duration
 from drivers.packing.cache import Pack
-from drivers.runners.aws import UnreachableError, region_or_default
-from drivers.runners.emr_clusters import (
+from drivers.runners.aws.clients import UnreachableError, region_or_default
+from drivers.runners.aws.s3_files import S3Files
+from drivers.runners.emr.clusters import (
     OVER,
     Cluster,
     create,
     describe,
-    instance_hours,
     terminate,
     terminate_named,
     wait_until_ready,
     why_ended,
 )
-from drivers.runners.emr_options import check, home_of, request_for
-from drivers.runners.emr_steps import await_end, cancel_named
+from drivers.runners.emr.mrjob_runner import EMRRunner
+from drivers.runners.emr.options import check, home_of, request_for
+from drivers.runners.emr.request import instance_hours
+from drivers.runners.emr.steps import await_end, cancel_named
 from drivers.runners.failures import YARN_HINTS
-from drivers.runners.hadoop import QUIET
-from drivers.runners.mrjob_emr import EMRRunner
+from drivers.runners.hadoop.runner import QUIET
 from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes, kernel_choice, n_splits
-from drivers.runners.s3_files import S3Files
 from drivers.runners.shipping import build_zip
 from drivers.runners.staging import archives_of, digest, name_of_run, pieces, plain_name
 from drivers.terminal.progress import Meter

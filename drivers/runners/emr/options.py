@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from drivers.app import UsageError
-from drivers.runners.aws import folder, split_uri
-from drivers.runners.emr_clusters import ClusterRequest, settings_from
+from drivers.runners.aws.clients import folder, split_uri
+from drivers.runners.emr.request import ClusterRequest, settings_from
 from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 

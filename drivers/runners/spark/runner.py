@@ -19,15 +19,22 @@ from typing import Any, ClassVar
 
 from drivers.app import UsageError
 from drivers.packing.cache import Pack
-from drivers.runners import spark_master
-from drivers.runners.hadoop_client import PRIVATE, HadoopFileSystem, first_word, hadoop_binary, use_binary
-from drivers.runners.mrjob_hadoop import PLAIN
-from drivers.runners.mrjob_spark import SparkRunner
+from drivers.runners.hadoop.cluster_folder import (
+    ClusterFolder,
+    cluster_home,
+    hadoop_configuration,
+    is_for_hdfs,
+    plain_temporary,
+)
+from drivers.runners.hadoop.command import PRIVATE, first_word, hadoop_binary, use_binary
+from drivers.runners.hadoop.files import HadoopFileSystem
+from drivers.runners.hadoop.mrjob_runner import PLAIN
 from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, kernel_choice
 from drivers.runners.shipping import build_zip
-from drivers.runners.spark_installation import find_spark_submit, libraries, libraries_zip, site_settings, spark_home
-from drivers.runners.spark_master import check_that_it_answers, cores_of
-from drivers.runners.staging import ClusterFolder, cluster_home, hadoop_configuration, is_for_hdfs, plain_temporary
+from drivers.runners.spark import master as spark_master
+from drivers.runners.spark.installation import find_spark_submit, libraries, libraries_zip, site_settings, spark_home
+from drivers.runners.spark.master import check_that_it_answers, cores_of
+from drivers.runners.spark.mrjob_runner import SparkRunner
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import ticking
 from jobs.errors import ScanError

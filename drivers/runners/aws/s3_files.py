@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from drivers.runners.aws import client, explained, split_uri
+from drivers.runners.aws.clients import client, explained, split_uri
 from drivers.runners.leftovers import Leftovers
 from jobs.errors import ScanError
 

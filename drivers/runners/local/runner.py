@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from drivers.runners.mrjob_local import LocalRunner
+from drivers.runners.local.mrjob_runner import LocalRunner
 from drivers.runners.runner import ReferringRunner, Watch
 from drivers.terminal.progress import Meter
 from jobs.mrjob_compat import MRJob

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
-from drivers.runners.hadoop_client import HadoopFileSystem
+from drivers.runners.hadoop.files import HadoopFileSystem
 from jobs.errors import ScanError
 
 # isort: split

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.runners.aws import client, explained
+from drivers.runners.aws.clients import client, explained
 
 RUNNING = ("PENDING", "CANCEL_PENDING", "RUNNING")  # or about to
 # The step's own processes end at once, instead of when they like.

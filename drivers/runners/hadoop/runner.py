@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 
 from drivers.packing.cache import Pack
 from drivers.runners.failures import YARN_HINTS
-from drivers.runners.hadoop_client import (
+from drivers.runners.hadoop.cluster_folder import ClusterFolder, Content, cluster_home, plain_temporary
+from drivers.runners.hadoop.command import (
     PRIVATE,
-    HadoopFileSystem,
     first_word,
     hadoop_binary,
     hadoop_version,
@@ -29,12 +29,13 @@ from drivers.runners.hadoop_client import (
     streaming_jar,
     use_binary,
 )
-from drivers.runners.hadoop_leftovers import APPLICATION, place
-from drivers.runners.hadoop_news import ClusterGoneError, HadoopNews
-from drivers.runners.mrjob_hadoop import PLAIN, HadoopRunner
+from drivers.runners.hadoop.files import HadoopFileSystem
+from drivers.runners.hadoop.leftovers import APPLICATION, place
+from drivers.runners.hadoop.mrjob_runner import PLAIN, HadoopRunner
+from drivers.runners.hadoop.news import ClusterGoneError, HadoopNews
 from drivers.runners.runner import Runner, Setting, carried_bytes, kernel_choice, n_splits
 from drivers.runners.shipping import build_zip
-from drivers.runners.staging import ClusterFolder, Content, archives_of, cluster_home, digest, pieces, plain_temporary
+from drivers.runners.staging import archives_of, digest, pieces
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import await_client, ticking
 from jobs.errors import ScanError

@@ -15,9 +15,10 @@ from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.interruption import held
-from drivers.runners import emr_steps
-from drivers.runners.aws import UnreachableError, client, explained, folder
-from drivers.runners.emr_clusters import (
+from drivers.runners.aws.clients import UnreachableError, client, explained, folder
+from drivers.runners.aws.s3_files import S3Files
+from drivers.runners.emr import steps as emr_steps
+from drivers.runners.emr.clusters import (
     ENDED,
     OVER,
     SECONDS_UNREACHABLE,
@@ -25,9 +26,8 @@ from drivers.runners.emr_clusters import (
     describe,
     why_ended,
 )
-from drivers.runners.emr_logs import StepLogs
-from drivers.runners.emr_steps import Step
-from drivers.runners.s3_files import S3Files
+from drivers.runners.emr.logs import StepLogs
+from drivers.runners.emr.steps import Step
 from jobs.errors import ScanError
 
 # isort: split

@@ -10,8 +10,9 @@ import re
 import shutil
 from collections.abc import Mapping
 
-from drivers.runners.hadoop_client import HadoopFileSystem, kill_application
-from drivers.runners.leftovers import NotOursError
+from drivers.runners.hadoop.command import kill_application
+from drivers.runners.hadoop.files import HadoopFileSystem
+from drivers.runners.leftover_kinds import NotOursError
 from jobs.errors import ScanError
 
 # Of a run, besides packs and code: its own folder, and where YARN keeps the files of a job.

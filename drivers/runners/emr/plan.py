@@ -7,8 +7,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from drivers.runners.emr_clusters import cost, instance_hours
-from drivers.runners.emr_options import request_for
+from drivers.runners.emr.options import request_for
+from drivers.runners.emr.request import cost, instance_hours
 from drivers.runners.switches import Switches
 
 # Assumed, on the safe side, and told with the plan: none of it was measured on AWS.
