@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from drivers.run_directory import RunDirectory
+from drivers.runners import leftover_kinds
 from drivers.runners import leftovers as module
 from drivers.runners.hadoop.leftovers import is_ours
 from drivers.runners.leftover_kinds import KINDS, Kind
@@ -357,7 +358,7 @@ def test_a_folder_that_cannot_be_removed_is_kept_in_mind(run_folder, monkeypatch
 
     killed_run(run_folder)
     with monkeypatch.context() as here:
-        here.setattr(module.shutil, "rmtree", refuse)
+        here.setattr(leftover_kinds.shutil, "rmtree", refuse)
         n_removed, n_kept, (text,) = swept()
     assert (n_removed, n_kept) == (0, 1)
     assert "Permission denied" in text and str(run_folder) in text
