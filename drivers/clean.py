@@ -3,6 +3,7 @@
 python drivers/clean.py --dry-run        only say what there is
 python drivers/clean.py
 python drivers/clean.py --packs          packed tables too, here and on HDFS; the next run packs again
+python drivers/clean.py --packs --cloud-tmp-dir s3://BUCKET/tmp/      and those on S3
 
 The next run does the same, as far as it comes by; runs that go on keep what is theirs.
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from drivers.app import ERROR, OK, run_program
 from drivers.options import Parser
@@ -37,9 +40,11 @@ class Thing:
 def make_parser() -> Parser:
     parser = Parser(description=__doc__.splitlines()[0] if __doc__ else None, allow_abbrev=False)
     parser.add_argument("--cache-dir", metavar="DIR", help="the cache of the runs; Default: ~/.cache/scanlearn")
-    parser.add_argument("--packs", action="store_true", help="remove packed tables too, those of the cache and on HDFS")
+    parser.add_argument("--packs", action="store_true", help="remove packed tables too: of the cache, on HDFS, on S3")
     parser.add_argument("--hadoop-bin", metavar="FILE", help="the hadoop command for these; Default: as a run finds it")
     parser.add_argument("--hadoop-tmp-dir", metavar="URL", help="where they are; Default: hdfs:///tmp/scanlearn-USER")
+    parser.add_argument("--cloud-tmp-dir", metavar="URI", help="where they are on S3; without it those there stay")
+    parser.add_argument("--region", metavar="NAME", help="of the bucket; Default: as boto3 finds it")
     parser.add_argument("--forget", action="store_true", help="what cannot be removed is forgotten: its cluster is no more")
     parser.add_argument("--dry-run", action="store_true", help="say what there is, and remove nothing")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -115,13 +120,33 @@ def packs_on_hdfs(options: argparse.Namespace) -> Iterator[Thing]:
         yield Thing(url, partial(files.remove, url))
 
 
+def packs_on_s3(options: argparse.Namespace) -> Iterator[Thing]:
+    """The packed tables and the code below a folder on S3."""
+    if not options.cloud_tmp_dir:
+        return
+    from drivers.runners.aws.clients import region_or_default
+    from drivers.runners.aws.s3_files import S3Files
+    from drivers.runners.emr.options import home_of
+    from drivers.runners.switches import Switches
+
+    home = home_of(Switches("emr", [f"--cloud-tmp-dir={options.cloud_tmp_dir}"]))
+    files = S3Files(region_or_default(options.region))
+    found = (re.match(rf"{re.escape(home)}(packs|code)/[^/]+/", uri) for uri in files.below(home))
+    for folder in dict.fromkeys(match[0] for match in found if match):
+        yield Thing(folder, partial(_remove_on_s3, files, folder))
+
+
 # One a place where runs leave packed tables for the next one, besides the cache.
-PACKS_ELSEWHERE: list[Callable[[argparse.Namespace], Iterator[Thing]]] = [packs_on_hdfs]
+PACKS_ELSEWHERE: list[Callable[[argparse.Namespace], Iterator[Thing]]] = [packs_on_hdfs, packs_on_s3]
 
 
 def _remove_file(path: str) -> bool:
     os.remove(path)
     return True
+
+
+def _remove_on_s3(files: Any, folder: str) -> bool:
+    return files.remove(folder) > 0
 
 
 def _remove_tree(path: str) -> bool:

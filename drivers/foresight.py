@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +25,8 @@ from drivers.packing.formats import open_table
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
 from drivers.runners import runner_class
-from drivers.runners.runner import carried_bytes, n_splits
+from drivers.runners.runner import carried_bytes
+from drivers.runners.switches import Switches
 from drivers.terminal.tables import print_dry_run, print_plan
 from drivers.workspace import input_options
 from jobs.design import Design
@@ -98,11 +98,11 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         n_rows = round(n_rows * n_bytes / _packed_size(sources, pack))
     pack_bytes = n_rows * sum(4 if kind == "text" else 8 for kind in manifest.kinds)
     runner = options.runner or "inline"
-    refers = not runner_class(runner).carries_blocks
+    user = Switches(runner, getattr(options, "mrjob_args", []))
+    refers = not runner_class(runner).carries_blocks(user)
     carried = pack_bytes if refers else carried_bytes(pack_bytes)
     n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
-    few_tasks = {"inline": 1, "local": min(n_blocks, os.cpu_count() or 1)}
-    n_tasks = few_tasks.get(runner, n_splits(carried))
+    n_tasks = min(n_blocks, runner_class(runner).n_tasks(user, pack_bytes))
     width = len(design.feature_names) + 2
     passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.

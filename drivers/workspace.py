@@ -29,6 +29,7 @@ from drivers.runners import runner_class
 from drivers.runners.execution import set_up
 from drivers.runners.leftovers import Leftovers, default_folder, sweep
 from drivers.runners.runner import Runner
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Progress
 from drivers.wording import count, size
 from jobs.design import Design
@@ -177,6 +178,9 @@ class Workspace(Results):
 
     def _sources(self) -> list[Source]:
         options = self.options
+        if not options.resume:
+            alias = options.runner or "inline"
+            runner_class(alias).check(Switches(alias, options.mrjob_args))
         standard_input.folder = os.path.join(options.cache_dir or default_cache_dir(), "stdin")
         if not (options.resume and "-" in options.inputs):
             return find_sources(options.inputs)

@@ -8,11 +8,13 @@ import shutil
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 from drivers import clean
 from drivers.runners.leftovers import Leftovers, default_folder
 from tests.conftest import ROOT, Driver
+from tests.moto_aws import moto_environment, surround
 from tests.test_leftovers import folder_line, killed_run, run_folder, written  # noqa: F401  (a fixture)
 from tests.test_messages import outcome
 
@@ -199,6 +201,31 @@ def test_packs_of_a_cluster_that_does_not_answer_are_said_and_the_rest_is_done()
     assert status == 1
     assert out[0].startswith("not looked at: hdfs:///tmp/scanlearn-") and "the cluster does not answer; is it up?" in out[0]
     assert out[-1] == "4 things removed"
+
+
+def test_of_what_lies_on_s3_only_packs_and_code_are_removed(monkeypatch):
+    with moto_environment() as environment:
+        surround(monkeypatch, environment)
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="mine")
+        kept = ["t/scanlearn/tmp/r-12345678/q", "t/scanlearn/packs/aaaa", "t/scanlearn-2/packs/aaaa/x", "t/data.csv"]
+        removed = ["t/scanlearn/packs/aaaa/blocks.txt", "t/scanlearn/packs/bbbb/part-0", "t/scanlearn/code/1/jobs.zip"]
+        for key in (*kept, *removed):
+            s3.put_object(Bucket="mine", Key=key, Body=b"x")
+
+        def there() -> list[str]:
+            return [entry["Key"] for entry in s3.list_objects_v2(Bucket="mine")["Contents"]]
+
+        folders = [f"s3://mine/t/scanlearn/{name}/" for name in ("code/1", "packs/aaaa", "packs/bbbb")]
+        status, out, err = run("--packs", "--cloud-tmp-dir", "s3://mine/t", "--dry-run")
+        assert (status, err) == (0, "") and {f"is there: {folder}" for folder in folders} < set(out)
+        run("--packs")
+        assert there() == sorted([*kept, *removed])
+        status, out, err = run("--packs", "--cloud-tmp-dir", "s3://mine/t")
+        assert (status, err) == (0, "") and {f"removed {folder}" for folder in folders} < set(out)
+        assert there() == sorted(kept)
+        status, out, err = run("--packs", "--cloud-tmp-dir", "s3://none/t")
+        assert status == 1 and any(line.startswith("not looked at: s3://none/t/scanlearn/") for line in out), out
 
 
 def test_what_cannot_be_removed_is_said(monkeypatch):

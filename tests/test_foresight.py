@@ -91,11 +91,18 @@ def test_the_plan_of_a_check_and_of_predictions(table, capsys, tmp_path):
     assert plan(capsys, predict.main, "model.json", "t.csv", "-o", "p.csv")["passes"] == [0, 0]
 
 
-@pytest.mark.parametrize("runner", ["inline", "local", "hadoop", "spark", "emr"])
-def test_a_plan_for_every_runner(table, capsys, runner):
-    told = plan(capsys, run_wols.main, "t.csv", "--target", "y", "-r", runner)
-    assert told["runner"] == runner and told["tasks"] >= 1
-    assert (told["disk"]["cluster"] > 0) == (runner in ("hadoop", "spark", "emr"))
+@pytest.mark.parametrize(
+    ("words", "carries"),
+    [
+        ("inline", False), ("local", False), ("hadoop", True), ("emr", True),
+        ("spark", False), ("spark --spark-master local[2]", False),
+        ("spark --spark-master yarn", True), ("spark --spark-master spark://host:7077", True),
+    ],
+)  # fmt: skip
+def test_a_plan_for_every_runner(table, capsys, words, carries):
+    told = plan(capsys, run_wols.main, "t.csv", "--target", "y", "-r", *words.split())
+    assert told["runner"] == words.split()[0] and told["tasks"] >= 1
+    assert (told["disk"]["cluster"] > 0) == carries
 
 
 def test_rows_are_estimated_from_the_first_chunk(tmp_path, capsys, monkeypatch):

@@ -236,10 +236,12 @@ def commands(**scripts: str) -> Surroundings:
     return surroundings
 
 
-def on_hadoop(says: str, options: str = "") -> Case:
+def on_hadoop(says: str, options: str = "", has_begun: bool = True) -> Case:
     """A run on a Hadoop whose file system says this."""
     hadoop = f'test "$1" = version && echo Hadoop 3.4.2 && exit\necho "{says}" >&2\nexit 1'
-    return with_options(f"-r hadoop --hadoop-bin ./hadoop {options}", surroundings=commands(hadoop=hadoop), has_begun=True)
+    return with_options(
+        f"-r hadoop --hadoop-bin ./hadoop {options}", surroundings=commands(hadoop=hadoop), has_begun=has_begun
+    )
 
 
 def on_local(script: str) -> Case:
@@ -581,6 +583,8 @@ CASES = {
     "an unknown runner": with_options("-r moon"),
     "a run directory that holds something": Case({"t.csv": GOOD, "r/x": ""}, f"{USUAL} --run-dir r"),
     "a run directory that is a file": Case({"t.csv": GOOD, "r": "x"}, f"{USUAL} --run-dir r"),
+    "a run directory with a star in its name": with_options("--run-dir 'a*b'"),
+    "a cache folder with a dollar in its name": with_options("--cache-dir 'a$b'"),
     "--run-dir and --resume": with_options("--resume r --run-dir q"),
     "--resume of nothing": Case(arguments="--resume nowhere"),
     "--resume of a file": Case(arguments="--resume t.csv"),
@@ -616,12 +620,24 @@ CASES = {
         "ls: Call From a/1 to b:8020 failed: java.net.ConnectException: Connection refused; For more details see: http://c"
     ),
     "-r hadoop and a cluster that lets packets fall": on_hadoop("ls: Interrupted"),
-    "a streaming jar that is not there": on_hadoop("", "--hadoop-streaming-jar gone.jar"),
-    "a folder for Hadoop that is the root": on_hadoop("", "--hadoop-tmp-dir hdfs:///"),
+    "a streaming jar that is not there": on_hadoop("", "--hadoop-streaming-jar gone.jar", has_begun=False),
+    "a folder for Hadoop that is the root": on_hadoop("", "--hadoop-tmp-dir hdfs:///", has_begun=False),
     "-r hadoop without Hadoop": with_options(
         "-r hadoop",
         surroundings=without("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL", PATH="/usr/bin:/bin"),
-        has_begun=True,
+    ),
+    "a master of Spark that is none": with_options("-r spark --spark-master moon"),
+    "a master of Spark that is down": with_options("-r spark --spark-master spark://127.0.0.1:1"),
+    "a job on Spark that its cluster is to lead": with_options("-r spark --spark-deploy-mode cluster"),
+    "a spark-submit that is not there": with_options("-r spark --spark-submit-bin gone"),
+    "-r emr without a folder on S3": with_options("-r emr"),
+    "-r emr and a folder that is not on S3": with_options("-r emr --cloud-tmp-dir tmp"),
+    "-r emr with a key among the options": Case(
+        {"t.csv": GOOD, "my.conf": "runners: {emr: {aws_access_key_id: AKIA}}"},
+        f"{USUAL} -r emr --conf-path my.conf --cloud-tmp-dir s3://b/t",
+    ),
+    "-r emr with a release without Python 3.9": with_options(
+        "-r emr --region us-west-1 --cloud-tmp-dir s3://b/t --release-label emr-6.15.0"
     ),
 }  # fmt: skip
 # What cannot be had in this process.

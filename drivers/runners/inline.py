@@ -7,12 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from drivers.runners.runner import ReferringRunner
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter
 from jobs.mr_scan import MRScan
 
 
 class Inline(ReferringRunner):
     """See the module."""
+
+    @classmethod
+    def n_tasks(cls, user: Switches, n_bytes: int) -> int:
+        return 1
 
     @contextmanager
     def watching(self, meter: Meter, n_blocks: int, last_seconds: float | None, running: Any) -> Iterator[None]:

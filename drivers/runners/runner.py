@@ -49,11 +49,25 @@ class Runner:
     hints: ClassVar[dict[str, str]] = {}
     # How the URLs begin of the files that jobs of this runner can pack where they lie; None where there are none.
     packs_on: ClassVar[str | None] = None
-    # Whether lines carry the blocks themselves, a third longer than they are, or refer to the pack's own file.
-    carries_blocks = True
-
     arguments: list[str]
     inputs: list[str]
+
+    @classmethod
+    def check(cls, user: Switches) -> None:
+        """Looks at what takes no time, before a table is packed for a run that cannot be.
+
+        :raises ScanError: switches, or a machine, with which nothing can run
+        """
+
+    @classmethod
+    def carries_blocks(cls, user: Switches) -> bool:
+        """Whether lines carry the blocks themselves, a third longer than they are, or refer to the pack's own file."""
+        return True
+
+    @classmethod
+    def n_tasks(cls, user: Switches, n_bytes: int) -> int:
+        """How many map tasks a packed table of so many bytes is worth."""
+        return user.n_maps() or n_splits(carried_bytes(n_bytes))
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.user = setting, setting.user
@@ -96,7 +110,9 @@ class ReferringRunner(Runner):
     """A runner of this machine: its tasks are this Python, where jobs and mrjob are installed and compiled, so nothing is
     shipped; their lines refer to the pack's own file."""
 
-    carries_blocks = False
+    @classmethod
+    def carries_blocks(cls, user: Switches) -> bool:
+        return False
 
     def bring(self, pack: Pack) -> None:
         # Tasks have working folders of their own.

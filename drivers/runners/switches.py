@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 from jobs.errors import ScanError
-from jobs.mrjob_compat import load_opts_from_mrjob_confs
+from jobs.mrjob_compat import MRJob, load_opts_from_mrjob_confs
+
+# What mrjob says goes to the log of a run, when there is one.
+logging.getLogger("mrjob").addHandler(logging.NullHandler())
 
 
 class Switches:
@@ -27,6 +31,15 @@ class Switches:
             return self.conf.get(name)
         sign, value = given[-1]
         return value if sign else True
+
+    def properties(self) -> dict[str, str]:
+        """What is set of the job's own configuration, by -D or in mrjob.conf."""
+        return {**(self.conf.get("jobconf") or {}), **(MRJob(args=self.arguments).options.jobconf or {})}
+
+    def n_maps(self) -> int | None:
+        """How many map tasks are asked for."""
+        asked = str(self.properties().get("mapreduce.job.maps", ""))
+        return int(asked) if asked.isdigit() else None
 
     def with_defaults(self, defaults: dict[str, str | None]) -> list[str]:
         """The user's arguments after those of the defaults that the user has not set; a value of None is a flag."""

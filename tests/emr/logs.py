@@ -50,9 +50,9 @@ class Archive:
         timer.start()
 
     def flush(self) -> None:
-        with self._lock:
+        with self._lock:  # until they are there: who asks for the last ones waits for those on their way
             packed, self._waiting = self._waiting, []
-        self._send(packed)
+            self._send(packed)
 
     def _send(self, packed: Sequence[tuple[str, bytes]]) -> None:
         for uri, data in packed:

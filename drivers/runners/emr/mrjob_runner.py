@@ -37,8 +37,8 @@ from mrjob.fs.local import LocalFilesystem
 from mrjob.fs.s3 import S3Filesystem
 from mrjob.step import StepFailedException
 
-# EMR brings logs every five minutes.
-SECONDS_FOR_LOGS = 600.0
+# EMR brings logs every five minutes, and the last ones when a cluster ends, or soon after.
+SECONDS_FOR_LOGS, SECONDS_FOR_LAST_LOGS = 600.0, 60.0
 
 log = logging.getLogger("mrjob.emr")
 
@@ -156,11 +156,12 @@ class EMRRunner(EMRJobRunner):
             log.error(f"{uri}\n{text}")
 
     def _await_logs(self, logs: StepLogs) -> None:
-        deadline = time.monotonic() + SECONDS_FOR_LOGS
+        deadline, has_ended = time.monotonic() + SECONDS_FOR_LOGS, False
         while True:
-            # Those of a cluster that has ended are all there.
-            last = describe(self._opts["region"], self._cluster_id).state in ENDED or time.monotonic() > deadline
-            if logs.tell_why() or last:
+            if not has_ended and describe(self._opts["region"], self._cluster_id).state in ENDED:
+                deadline, has_ended = min(deadline, time.monotonic() + SECONDS_FOR_LAST_LOGS), True
+            is_last = time.monotonic() > deadline
+            if logs.tell_why() or is_last:
                 return
             self.tell(f"{logs.step_id} has failed, and its logs are on their way")
             time.sleep(self._opts["check_cluster_every"])

@@ -4,7 +4,6 @@ that the user gives. No price of AWS's is known here.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from drivers.runners.emr.options import request_for
@@ -26,7 +25,6 @@ def emr_plan(arguments: list[str], passes: list[int], n_bytes: int, hourly_price
     :param hourly_price: of a node, EC2 and EMR together; None where it is not given
     """
     # mrjob remarks on a configuration that sets nothing.
-    logging.getLogger("mrjob").addHandler(logging.NullHandler())
     user = Switches("emr", arguments)
     request = request_for(user, "", "plan")
     start = 0 if user.option("cluster_id") else START_SECONDS

@@ -40,6 +40,7 @@ from drivers.runners.hadoop.runner import QUIET
 from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes, kernel_choice, n_splits
 from drivers.runners.shipping import build_zip
 from drivers.runners.staging import archives_of, digest, name_of_run, pieces, plain_name
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import ticking
 from drivers.wording import count
@@ -61,9 +62,13 @@ class EMR(Runner):
         ),
     }
 
+    @classmethod
+    def check(cls, user: Switches) -> None:
+        check(user)
+        request_for(user, region_or_default(user.option("region")), "")
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        check(self.user)
         self.region = region_or_default(self.user.option("region"))
         self.home = home_of(self.user)
         self.files = S3Files(self.region, setting.leftovers)

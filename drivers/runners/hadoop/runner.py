@@ -36,6 +36,7 @@ from drivers.runners.hadoop.news import ClusterGoneError, HadoopNews
 from drivers.runners.runner import Runner, Setting, carried_bytes, kernel_choice, n_splits
 from drivers.runners.shipping import build_zip
 from drivers.runners.staging import archives_of, digest, pieces
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import await_client, ticking
 from jobs.errors import ScanError
@@ -68,18 +69,21 @@ class Hadoop(Runner):
         r"BlockMissingException|Could not obtain block": "HDFS has lost a part of the packed table; are all DataNodes up?",
     }
 
+    @classmethod
+    def check(cls, user: Switches) -> None:
+        _streaming_jar(user, _binary(user))
+        cluster_home(user.option("hadoop_tmp_dir"))
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        given = self.user.option("hadoop_bin")
-        use_binary(first_word(given) if given else None)
-        self.binary = hadoop_binary()
+        self.binary = _binary(self.user)
         self.version = hadoop_version(self.binary)
         self.files = HadoopFileSystem(self.binary)
         home = cluster_home(self.user.option("hadoop_tmp_dir"))
         self.cluster = ClusterFolder(self.files, home, setting)
         self.home, self.tmp = home, self.cluster.tmp
         self._applications: dict[str, str] = {}  # that are written down as there, and the name they have there
-        jar = self._streaming_jar()
+        jar = _streaming_jar(self.user, self.binary)
         code, archives = self._stage_code()
         defaults = {
             **self.common_defaults(),
@@ -116,12 +120,6 @@ class Hadoop(Runner):
         self.cluster.close()
 
     # -- set-up ------------------------------------------------------------------------------------------------------------
-
-    def _streaming_jar(self) -> str | None:
-        given = self.user.option("hadoop_streaming_jar")
-        if given and "://" not in given and not os.path.isfile(given):
-            raise ScanError(f"there is no streaming jar {given}; correct --hadoop-streaming-jar")
-        return given or streaming_jar(self.binary)
 
     def _begins(self, thing: str) -> None:
         """Writes down a folder on HDFS, or an application, that is about to be there."""
@@ -184,6 +182,19 @@ class Hadoop(Runner):
             meter.say(f"{error}; the next run, or drivers/clean.py, tries again")
         else:
             self._has_gone(application)
+
+
+def _binary(user: Switches) -> str:
+    given = user.option("hadoop_bin")
+    use_binary(first_word(given) if given else None)
+    return hadoop_binary()
+
+
+def _streaming_jar(user: Switches, binary: str) -> str | None:
+    given = user.option("hadoop_streaming_jar")
+    if given and "://" not in given and not os.path.isfile(given):
+        raise ScanError(f"there is no streaming jar {given}; correct --hadoop-streaming-jar")
+    return given or streaming_jar(binary)
 
 
 def packed_and_code(files: HadoopFileSystem, given: str | None) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import Any
 
 from drivers.runners.local.mrjob_runner import LocalRunner
 from drivers.runners.runner import ReferringRunner, Watch
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter
 from jobs.mrjob_compat import MRJob
 
@@ -15,6 +17,10 @@ SHARE_OF_MAPS = 0.9  # of the time that a job takes
 
 class Local(ReferringRunner):
     """See the module."""
+
+    @classmethod
+    def n_tasks(cls, user: Switches, n_bytes: int) -> int:
+        return int(user.option("num_cores") or os.cpu_count() or 1)
 
     def job_runner(self, job: MRJob) -> LocalRunner:
         job._runner_class = lambda: LocalRunner

@@ -35,6 +35,7 @@ from drivers.runners.spark import master as spark_master
 from drivers.runners.spark.installation import find_spark_submit, libraries, libraries_zip, site_settings, spark_home
 from drivers.runners.spark.master import check_that_it_answers, cores_of
 from drivers.runners.spark.mrjob_runner import SparkRunner
+from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter
 from drivers.terminal.watching import ticking
 from jobs.errors import ScanError
@@ -76,16 +77,31 @@ class Spark(Runner):
         r"OutOfMemoryError": "Spark has too little memory; -D spark.driver.memory=2g gives it more",
     }
 
+    @classmethod
+    def check(cls, user: Switches) -> None:
+        master = _master(user)
+        cores_of(master)
+        check_that_it_answers(master)
+        if (user.option("spark_deploy_mode") or "client") != "client":
+            raise UsageError("-r spark leads its jobs from this machine; leave out --spark-deploy-mode")
+        _spark_submit(user)
+
+    @classmethod
+    def carries_blocks(cls, user: Switches) -> bool:
+        return cores_of(_master(user)) is None
+
+    @classmethod
+    def n_tasks(cls, user: Switches, n_bytes: int) -> int:
+        n_cores = cores_of(_master(user))
+        if user.n_maps() or n_cores is None:
+            return user.n_maps() or -(-n_bytes // PIECE_BYTES)
+        return n_cores * max(1, round(n_bytes / n_cores / SPLIT_BYTES))
+
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        self.master = self.user.option("spark_master") or spark_master.DEFAULT
+        self.master = _master(self.user)
         self.n_cores = cores_of(self.master)
-        by_switch = MRJob(args=self.user.arguments).options.jobconf
-        self.asked = {**(self.user.conf.get("jobconf") or {}), **(by_switch or {})}
-        check_that_it_answers(self.master)
-        if (self.user.option("spark_deploy_mode") or "client") != "client":
-            raise UsageError("-r spark leads its jobs from this machine; leave out --spark-deploy-mode")
-        self.submit = self._spark_submit()
+        self.submit = _spark_submit(self.user)
         self.environment = {"LC_ALL": "C.UTF-8"}
         self.tmp = plain_temporary(self)
         self.cluster = self._cluster()
@@ -118,7 +134,7 @@ class Spark(Runner):
         os.makedirs(self.inputs[0], mode=0o700, exist_ok=True)
         with open(pack.index, "rb") as f:
             lines = f.readlines()
-        n = max(1, min(len(lines), self._n_pieces(pack.n_bytes)))
+        n = max(1, min(len(lines), self.n_tasks(self.user, pack.n_bytes)))
         for i in range(n):
             with open(os.path.join(self.inputs[0], f"{i:05d}.txt"), "wb") as f:
                 f.writelines(lines[i * len(lines) // n : (i + 1) * len(lines) // n])
@@ -164,15 +180,6 @@ class Spark(Runner):
 
     # -- where things are ------------------------------------------------------------------------------------------------
 
-    def _spark_submit(self) -> str:
-        given = self.user.option("spark_submit_bin")
-        if not given:
-            return find_spark_submit()
-        found = shutil.which(first_word(given))
-        if found is None:
-            raise ScanError(f"--spark-submit-bin: {first_word(given)} is no program")
-        return found
-
     def _cluster(self) -> ClusterFolder | None:
         """Where the workers reach what they need by a file system of the cluster, the run's folder there. Else they use the
         files of this machine, by a folder of the user's choice or by the run's own."""
@@ -214,15 +221,6 @@ class Spark(Runner):
             return hadoop_binary()
         return None
 
-    def _n_pieces(self, n_bytes: int) -> int:
-        """Into how many pieces so many bytes are cut."""
-        asked = str(self.asked.get("mapreduce.job.maps", ""))
-        if asked.isdigit():
-            return int(asked)
-        if self.n_cores is None:
-            return -(-n_bytes // PIECE_BYTES)
-        return self.n_cores * max(1, round(n_bytes / self.n_cores / SPLIT_BYTES))
-
     # -- what Spark is told ------------------------------------------------------------------------------------------------
 
     def _settings(self) -> list[str]:
@@ -244,7 +242,7 @@ class Spark(Runner):
                 "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.authenticate": "true"
             }  # fmt: skip
         site = site_settings(self.submit)
-        has_libraries = {"spark.yarn.archive", "spark.yarn.jars"} & (site | self.asked.keys())
+        has_libraries = {"spark.yarn.archive", "spark.yarn.jars"} & (site | self.user.properties().keys())
         if self.master == "yarn" and self.cluster is not None and not has_libraries:
             settings["spark.yarn.archive"] = self._libraries(self.cluster)
         settings = {name: value for name, value in settings.items() if name not in site}
@@ -263,3 +261,17 @@ class Spark(Runner):
         words = [*(f"--cmdenv={name}={value}" for name, value in FOR_WORKERS.items()), *kernel_choice()]
         given = self.user.conf.get("cmdenv") or {}
         return [word for word in words if word.split("=")[1] not in given]
+
+
+def _master(user: Switches) -> str:
+    return user.option("spark_master") or spark_master.DEFAULT
+
+
+def _spark_submit(user: Switches) -> str:
+    given = user.option("spark_submit_bin")
+    if not given:
+        return find_spark_submit()
+    found = shutil.which(first_word(given))
+    if found is None:
+        raise ScanError(f"--spark-submit-bin: {first_word(given)} is no program")
+    return found
