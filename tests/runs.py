@@ -6,11 +6,27 @@ A new driver, or one with a new job, joins the tests of every runner by one entr
 from __future__ import annotations
 
 import importlib
+import os
 import shlex
+from pathlib import Path
 
 import numpy as np
 
+from drivers import run_wols
+from drivers.packing.cache import pack
+from drivers.packing.sources import find_sources
+from drivers.run_directory import RunDirectory
+from drivers.runners.execution import execute, set_up
+from drivers.runners.leftovers import Leftovers
+from drivers.terminal.progress import Progress
+from drivers.workspace import input_options
+from jobs.design import Design
+from jobs.kernels.wols import WOLSQuery
+from jobs.mr_scan import PassAnswer
+from jobs.mr_wols import MRWOLS
+from jobs.text import TextFormat
 from tests.conftest import read_model, read_passes
+from tests.registry import write_query
 
 WOLS = "y.csv --target y --features x,z --weight w --no-report --quiet"
 # Which driver with which options, and the jobs of its passes.
@@ -56,6 +72,33 @@ def md5s_of(name, run_dir, *switches):
     arguments = [*shlex.split(words.format(run_dir)), "--run-dir", run_dir, *switches]
     assert importlib.import_module(f"drivers.{driver}").main(arguments) in (0, 3)
     return [(entry["job"], entry["statistics_md5"], entry["n_blocks"]) for entry in read_passes(run_dir)]
+
+
+def statistics_of(run_dir, *switches, text=False):
+    """The statistics of one pass of MRWOLS over the table, by its packed lines or by the lines of the file itself."""
+    arguments = [*shlex.split(WOLS), "--run-dir", run_dir, *(switches or ("-r", "inline"))]
+    options = run_wols.make_parser().parse_args(arguments)
+    text_format = TextFormat(["y", "x", "z", "w", "times", "shop"], header="y,x,z,w,times,shop")
+    directory, progress = RunDirectory.create(run_dir, "wols"), Progress(quiet=True)
+    query = write_query(Path(run_dir, "q"), WOLSQuery(np.zeros(2)), Design(["x", "z"], "y", "w"), text_format)
+    runner = set_up(options.runner, options.mrjob_args, directory, Leftovers("text.left"), progress)
+    try:
+        runner.bring(pack(find_sources(["y.csv"]), input_options(options)))
+        inputs = [os.path.abspath("y.csv")] if text else runner.inputs
+        with progress.metered("pass") as meter:
+            (line,) = execute(
+                runner, MRWOLS, [f"--runner={options.runner}", *runner.arguments, f"--query={query}", *inputs], meter,
+                log=directory.file("run.log"), n_blocks=0, say=progress.say,
+            )  # fmt: skip
+    finally:
+        runner.close()
+        directory.close()
+    return PassAnswer.from_line(line).statistics
+
+
+def assert_plain_text_agrees(*switches):
+    """The lines of the file itself, on this runner, give what its packed lines give inline, but for rounding."""
+    assert statistics_of("text", *switches, text=True).close(statistics_of("packed"), rtol=1e-12)
 
 
 def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000)):

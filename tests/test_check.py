@@ -136,8 +136,6 @@ def without_hadoop() -> dict[str, str]:
     [
         (["-r", "local", "--setup", "false"], "the job failed on the runner local: "),
         (["-r", "local", "--python-bin", "/nowhere/python3"], "No such file or directory: '/nowhere/python3'"),
-        (["-r", "local", "-c", "nowhere.conf"], "No such file or directory (nowhere.conf)"),
-        (["-r", "hadoop"], "-r hadoop needs the hadoop command: set HADOOP_HOME"),
     ],
 )
 def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, options, message):
@@ -151,6 +149,19 @@ def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, opti
     if "the whole story" in done.stderr:
         assert str(log) in done.stderr
         assert log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-r", "local", "-c", "nowhere.conf"], "No such file or directory (nowhere.conf)"),
+        (["-r", "hadoop"], "-r hadoop needs the hadoop command: set HADOOP_HOME"),
+    ],
+)
+def test_what_cannot_run_is_said_before_anything_is_made(tmp_path, check, table, options, message):
+    done = check(table, *options, env=without_hadoop())
+    assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists() and not list(tmp_path.glob("cache/scanlearn/packs/*"))
 
 
 def test_a_cluster_that_is_down_is_one_message(tmp_path, check, table):

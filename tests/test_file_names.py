@@ -205,6 +205,26 @@ def test_a_working_directory_of_any_name(name, runner, table, plain, tmp_path, m
     give_the_plain_result(arguments, here / "run", plain, [here / "run", here / "cache"], may_be_refused(name))
 
 
+# All at once, where a pass takes long.
+ODD = '-a b\té日本 it\'s "{x}" (touch hacked)`touch hacked`;touch hacked,%s &'
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [
+        pytest.param(["-r", "hadoop"], marks=pytest.mark.hadoop, id="hadoop"),
+        pytest.param(["-r", "spark", "--spark-master", "local[2]"], marks=pytest.mark.slow, id="spark"),
+    ],
+)
+def test_clusters_take_any_name(runner, table, plain, tmp_path, monkeypatch):
+    here = make_folder(tmp_path / ODD)
+    shutil.copy(table, here / ODD)
+    monkeypatch.chdir(here)
+    run_dir, cache = here / f"{ODD} run", here / f"{ODD} cache"
+    give_the_plain_result([f"./{ODD}", *runner, f"--cache-dir={cache}"], run_dir, plain, [run_dir, cache], False)
+    assert not list(tmp_path.rglob("hacked"))
+
+
 def test_a_folder_that_is_a_pattern_does_not_take_its_neighbours_for_its_own(table, plain, tmp_path):
     """a* and ab hold a pack of the same name: the rows of both would count."""
     for name in ("ab", "a*"):

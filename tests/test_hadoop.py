@@ -12,7 +12,7 @@ import pytest
 
 from data_gen.gen_regression import generate
 from tests.conftest import read_model, read_passes
-from tests.runs import RUNS, assert_the_bits_of_inline, md5s_of, write_rows
+from tests.runs import RUNS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 
 pytestmark = pytest.mark.hadoop
 
@@ -67,6 +67,11 @@ def test_every_job_of_every_driver_has_the_bits_of_inline(hadoop, name):
     write_rows()
     inline = md5s_of(name, "inline")
     assert_the_bits_of_inline(name, inline, "r", "-r", "hadoop", "-D", "mapreduce.job.maps=3", tasks=(3, 5))
+
+
+def test_plain_text_agrees(hadoop):
+    write_rows()
+    assert_plain_text_agrees("-r", "hadoop", "-D", "mapreduce.job.maps=3")
 
 
 def test_a_pass_asks_hadoop_for_little_more_than_its_job(tmp_path, run_wols, hadoop):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.runs import RUNS, assert_the_bits_of_inline, md5s_of, write_rows
+from tests.runs import RUNS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +30,8 @@ def test_one_md5_inline_and_by_the_tasks_of_one_core_or_three(tmp_path, rows, na
     for n_cores, tasks in ((1, (1, 2)), (3, (3, 6)))[name in SHORT :]:
         switches = ("-r", "local", "--num-cores", str(n_cores))
         assert_the_bits_of_inline(name, inline, f"local-{n_cores}", *switches, tasks=tasks)
+
+
+def test_plain_text_agrees_by_the_tasks_of_three_cores(tmp_path, rows):
+    (tmp_path / "y.csv").write_text(rows)
+    assert_plain_text_agrees("-r", "local", "--num-cores", "3")

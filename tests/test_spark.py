@@ -38,7 +38,7 @@ from jobs.mr_scan import PassAnswer
 from jobs.mr_wols import MRWOLS
 from tests.conftest import Driver, read_passes
 from tests.registry import make_blocks, run_job, write_blocks, write_query
-from tests.runs import RUNS, assert_the_bits_of_inline, md5s_of, write_rows
+from tests.runs import RUNS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 from tests.spark_cluster import SparkCluster
 from tests.terminal import wait_for
 from tests.test_progress import Recorder
@@ -97,6 +97,11 @@ def test_every_job_has_the_bits_of_inline_by_three_tasks(name, capsys):
 @pytest.mark.parametrize("name", ["a sample", "gradient descent"])
 def test_and_by_one(name):
     run_like_inline(name, "--spark-master", "local[1]", tasks=1)
+
+
+def test_plain_text_agrees():
+    write_rows()
+    assert_plain_text_agrees("-r", "spark", "-D", "mapreduce.job.maps=3")
 
 
 def test_two_workers_of_a_master_have_the_bits_of_inline(cluster):
