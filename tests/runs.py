@@ -74,17 +74,17 @@ def md5s_of(name, run_dir, *switches):
     return [(entry["job"], entry["statistics_md5"], entry["n_blocks"]) for entry in read_passes(run_dir)]
 
 
-def statistics_of(run_dir, *switches, text=False):
-    """The statistics of one pass of MRWOLS over the table, by its packed lines or by the lines of the file itself."""
+def statistics_of(run_dir, *switches, text=None):
+    """The statistics of one pass of MRWOLS over the table, by its packed lines or by those of the file itself at a place."""
     arguments = [*shlex.split(WOLS), "--run-dir", run_dir, *(switches or ("-r", "inline"))]
     options = run_wols.make_parser().parse_args(arguments)
     text_format = TextFormat(["y", "x", "z", "w", "times", "shop"], header="y,x,z,w,times,shop")
     directory, progress = RunDirectory.create(run_dir, "wols"), Progress(quiet=True)
-    query = write_query(Path(run_dir, "q"), WOLSQuery(np.zeros(2)), Design(["x", "z"], "y", "w"), text_format)
+    query = write_query(Path(run_dir, "q").absolute(), WOLSQuery(np.zeros(2)), Design(["x", "z"], "y", "w"), text_format)
     runner = set_up(options.runner, options.mrjob_args, directory, Leftovers("text.left"), progress)
     try:
         runner.bring(pack(find_sources(["y.csv"]), input_options(options)))
-        inputs = [os.path.abspath("y.csv")] if text else runner.inputs
+        inputs = [text] if text else runner.inputs
         with progress.metered("pass") as meter:
             (line,) = execute(
                 runner, MRWOLS, [f"--runner={options.runner}", *runner.arguments, f"--query={query}", *inputs], meter,
@@ -96,9 +96,14 @@ def statistics_of(run_dir, *switches, text=False):
     return PassAnswer.from_line(line).statistics
 
 
-def assert_plain_text_agrees(*switches):
-    """The lines of the file itself, on this runner, give what its packed lines give inline, but for rounding."""
-    assert statistics_of("text", *switches, text=True).close(statistics_of("packed"), rtol=1e-12)
+def assert_plain_text_agrees(*switches, place=None):
+    """The lines of the file itself, on this runner, give what its packed lines give inline, but for rounding.
+
+    :param place: where the tasks find it, if not here
+    """
+    assert statistics_of("text", *switches, text=place or os.path.abspath("y.csv")).close(
+        statistics_of("packed"), rtol=1e-12
+    )
 
 
 def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000)):

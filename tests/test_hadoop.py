@@ -71,7 +71,10 @@ def test_every_job_of_every_driver_has_the_bits_of_inline(hadoop, name):
 
 def test_plain_text_agrees(hadoop):
     write_rows()
-    assert_plain_text_agrees("-r", "hadoop", "-D", "mapreduce.job.maps=3")
+    place = "hdfs:///tmp/scanlearn-test-text.csv"
+    hadoop("-put", "-f", "y.csv", place)
+    assert_plain_text_agrees("-r", "hadoop", "-D", "mapreduce.job.maps=3", place=place)
+    hadoop("-rm", "-skipTrash", place)
 
 
 def test_a_pass_asks_hadoop_for_little_more_than_its_job(tmp_path, run_wols, hadoop):
