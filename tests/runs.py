@@ -75,7 +75,7 @@ def md5s_of(name, run_dir, *switches):
 
 
 def statistics_of(run_dir, *switches, text=None):
-    """The statistics of one pass of MRWOLS over the table, by its packed lines or by those of the file itself at a place."""
+    """The statistics of one pass of MRWOLS over the table, by its packed lines or by those of the file itself."""
     arguments = [*shlex.split(WOLS), "--run-dir", run_dir, *(switches or ("-r", "inline"))]
     options = run_wols.make_parser().parse_args(arguments)
     text_format = TextFormat(["y", "x", "z", "w", "times", "shop"], header="y,x,z,w,times,shop")
