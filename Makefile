@@ -26,9 +26,11 @@ test: install  ## the tests that need no Java
 	$(BIN)/python -m pytest -n auto -m "not hadoop and not slow"
 	@echo "NOT RUN: the tests on Hadoop, Spark and clusters, and those that take long; make test-all runs them"
 
-test-all: test hadoop-up  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
+test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
-	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest -m "hadoop or slow" --durations=40; \
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20
+	$(MAKE) hadoop-up
+	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest -m hadoop --durations=20; \
 		status=$$?; $(MAKE) hadoop-down; exit $$status
 
 lint: install  ## ruff and mypy
