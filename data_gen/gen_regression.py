@@ -24,17 +24,15 @@ writes data.csv (76 MB) and data.csv.truth.json.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
+
+from data_gen.writing import beside_its_truth, make_parser, run_generator
 
 INTERCEPT = -4.0
 BOUND = 4.0
@@ -76,16 +74,13 @@ def generate(
         "header": header,
         "delimiter": delimiter,
     }
-    path = Path(path)
     line = (delimiter.join(["%.18e"] * len(columns)) + "\n").encode("ascii")
-    # The inner file is renamed first, and only when all rows are written: a failure leaves an older pair as it was.
-    with _replacing(path) as data, _replacing(Path(f"{path}.truth.json")) as beside:
+    with beside_its_truth(path, truth) as data:
         if header:
             data.write((delimiter.join(columns) + "\n").encode("ascii"))
         for table in _tables(rows, features, noise, seed, weights, chunk_rows):
             # One `%` for the whole chunk: half the time of numpy.savetxt, which formats row by row.
             data.write(line * len(table) % tuple(table.ravel().tolist()))
-        beside.write((json.dumps(truth, indent=2) + "\n").encode("ascii"))
     return truth
 
 
@@ -143,28 +138,11 @@ def _check(rows: int, features: int, noise: float, seed: int, weights: str, deli
         raise ValueError(f"chunk_rows must be 1 or more, not {chunk_rows}")
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name `path` only when the block ends well, and leaves nothing behind otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Generate rows of a weighted linear regression and the truth they were made from.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--out", required=True, help="file to write; the truth goes to OUT.truth.json")
+    parser = make_parser("Generate rows of a weighted linear regression and the truth they were made from.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="Default: %(default)s")
     parser.add_argument("--features", type=int, default=1, help="Default: %(default)s")
     parser.add_argument("--noise", type=float, default=0.5, help="its standard deviation. Default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="Default: %(default)s")
     parser.add_argument(
         "--weights",
         choices=WEIGHTS,
@@ -172,18 +150,12 @@ def main(argv: list[str] | None = None) -> int:
         help="|1/x1|, uniform on (0.5, 1.5), none. Default: %(default)s",
     )
     parser.add_argument("--header", action="store_true", help="write the column names first")
-    parser.add_argument("--delimiter", default=",", help=r"one character, or \t for a tab. Default: %(default)s")
-    options = vars(parser.parse_args(argv))
-    path = options.pop("out")
-    options["delimiter"] = options["delimiter"].replace("\\t", "\t")
-    try:
-        generate(path, **options)
-    except ValueError as error:
-        parser.error(str(error))
-    except OSError as error:
-        print(f"{parser.prog}: error: cannot write {path}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    parser.add_argument("--delimiter", type=_tab, default=",", help=r"one character, or \t for a tab. Default: %(default)s")
+    return run_generator(parser, generate, argv)
+
+
+def _tab(text: str) -> str:
+    return text.replace("\\t", "\t")
 
 
 if __name__ == "__main__":

@@ -23,19 +23,17 @@ writes houses.csv (1.5 MB) and houses.csv.truth.json.
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from data_gen.writing import beside_its_truth, make_parser, run_generator
 
 # Rows that are text at one time.
 CHUNK_ROWS = 4096
@@ -113,11 +111,8 @@ def generate(path: str | os.PathLike[str], table: str, rows: int = 20_000, seed:
     """
     made = table_of(table, rows, seed)
     truth = {"table": table, **made.truth(), "rows": rows, "seed": seed}
-    path = Path(path)
-    # The inner file is renamed first, and only when all rows are written: a failure leaves an older pair as it was.
-    with _replacing(path) as data, _replacing(Path(f"{path}.truth.json")) as beside:
+    with beside_its_truth(path, truth) as data:
         TABLES[table][1](made, data)
-        beside.write((json.dumps(truth, indent=2, ensure_ascii=False) + "\n").encode())
     return truth
 
 
@@ -317,36 +312,11 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name `path` only when the block ends well, and leaves nothing behind otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Generate a table in the manner of a real one, and the truth it was made from.", allow_abbrev=False
-    )
+    parser = make_parser("Generate a table in the manner of a real one, and the truth it was made from.")
     parser.add_argument("table", choices=list(TABLES))
-    parser.add_argument("--out", required=True, help="file to write; the truth goes to OUT.truth.json")
     parser.add_argument("--rows", type=int, default=20_000, help="Default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="Default: %(default)s")
-    options = vars(parser.parse_args(argv))
-    path = options.pop("out")
-    try:
-        generate(path, **options)
-    except ValueError as error:
-        parser.error(str(error))
-    except OSError as error:
-        print(f"{parser.prog}: error: cannot write {path}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return run_generator(parser, generate, argv)
 
 
 if __name__ == "__main__":

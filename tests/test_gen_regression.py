@@ -169,19 +169,6 @@ def test_the_truth_lies_beside_the_data(folder):
     assert generate(folder / "data.csv", rows=10, weights="none")["weight"] is None
 
 
-def test_a_failure_leaves_the_older_pair_and_no_temporary_file(folder, monkeypatch):
-    generate(folder / "data", rows=10)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def interrupt(x):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("data_gen.gen_regression.inverse_weights", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        generate(folder / "data", rows=20)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
 # --- command line ---
 
 
@@ -213,8 +200,3 @@ def test_a_wrong_option_is_named_in_one_sentence(folder, wrong, word):
     assert done.returncode == 2
     assert word in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
     assert not list(folder.iterdir())
-
-
-def test_a_folder_that_is_not_there_is_an_error_not_a_usage_error(tmp_path):
-    done = command("--out", str(tmp_path / "nowhere" / "data"), "--rows", "5")
-    assert done.returncode == 1 and "cannot write" in done.stderr and "Traceback" not in done.stderr

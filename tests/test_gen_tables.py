@@ -187,20 +187,7 @@ def test_the_truth_tells_what_the_file_holds(folder):
     assert generate(folder / "t", "sensors", rows=ROWS)["weight"] == "1/var"
 
 
-# --- files and command line ---
-
-
-def test_a_failure_leaves_the_older_pair_and_no_temporary_file(folder, monkeypatch):
-    generate(folder / "t", "orders", rows=10)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def interrupt(text):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("data_gen.gen_tables._quoted", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        generate(folder / "t", "orders", rows=20)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+# --- command line ---
 
 
 def test_command_line_writes_what_the_function_writes(folder):
@@ -227,11 +214,6 @@ def test_a_wrong_option_is_named_in_one_sentence(folder, wrong, word):
     assert done.returncode == 2
     assert word in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
     assert not list(folder.iterdir())
-
-
-def test_a_folder_that_is_not_there_is_an_error_not_a_usage_error(folder):
-    done = command("houses", "--out", str(folder / "nowhere" / "t"), "--rows", "5")
-    assert done.returncode == 1 and "cannot write" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_unknown_table_from_python_is_named():
