@@ -16,7 +16,6 @@ from typing import Any
 
 from drivers import interruption
 from drivers.options import Parser, without_directory
-from drivers.packing.cache import default_cache_dir
 from drivers.run_directory import OPTIONS, RunDirectory
 from drivers.runners import check_runner
 from jobs.errors import ScanError
@@ -147,19 +146,6 @@ def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str,
     argv += [word for name, value in arguments.items() for word in parser.words(name, value)]
     parser.fails_with = UsageError
     return parse(parser, argv)
-
-
-def demonstration_data(cache_dir: str | None, name: str, n_rows: int) -> str:
-    """The file that a driver without input works on: rows of data_gen/gen_regression.py, made once."""
-    from data_gen.gen_regression import generate
-
-    folder = os.path.join(cache_dir or default_cache_dir(), "demo")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, f"{name}.csv")
-    if not os.path.exists(path):
-        print(f"no input given: generating {n_rows:,} rows of y = x - 4 + noise, weight |1/x|", file=sys.stderr)
-        generate(path, n_rows)
-    return path
 
 
 def _tell(parser: argparse.ArgumentParser, message: str) -> None:

@@ -21,7 +21,8 @@ from contextlib import suppress
 from importlib import metadata
 from typing import Any
 
-from drivers.app import OK, demonstration_data, run_program
+from drivers.app import OK, run_program
+from drivers.demonstration import demonstration_regression
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
@@ -52,7 +53,7 @@ def make_parser() -> Parser:
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs:
-        options.inputs = [demonstration_data(options.cache_dir, "check", DEMONSTRATION_ROWS)]
+        options.inputs = [demonstration_regression(options.cache_dir, "check.csv", DEMONSTRATION_ROWS)]
         options.columns = ["y", "x", "w"]
     if wants_foresight(options):
         return look_ahead(options, contents_for(options), foresee)

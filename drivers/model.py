@@ -17,7 +17,7 @@ import numpy as np
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
-KINDS = ("wols",)
+KINDS = ("wols", "kmeans")
 
 
 def make_model(
@@ -67,6 +67,10 @@ def predict(model: dict[str, Any], X: np.ndarray) -> np.ndarray:
 
 def to_sklearn(model: dict[str, Any]) -> Any:
     """The fitted scikit-learn estimator with the model's parameters, its columns in the order of model["features"]."""
+    if model["kind"] == "kmeans":
+        from drivers.clustering.assign import to_sklearn_kmeans
+
+        return to_sklearn_kmeans(model)
     from sklearn.linear_model import LinearRegression
 
     estimator = LinearRegression()

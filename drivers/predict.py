@@ -2,6 +2,7 @@
 
 python drivers/predict.py runs/wols-.../model.json new.csv -o predictions.csv
 python drivers/predict.py model.json new.csv --columns x,customer --keep customer -o predictions.csv
+python drivers/predict.py runs/kmeans-.../model.json new.csv --keep customer -o clusters.csv
 python drivers/predict.py model.json new.csv --intervals --confidence 0.9 -o predictions.csv
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.app import OK, run_program
+from drivers.clustering.assign import assign
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
@@ -35,6 +37,12 @@ from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.design import Design
 from jobs.errors import ScanError
+
+# What each kind of model says of a row.
+OUTPUTS = {
+    "wols": [("prediction", pa.float64())],
+    "kmeans": [("cluster", pa.int64()), ("distance", pa.float64())],
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -78,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     n_rows = n_missing = 0
     kept = [(name, WRITTEN[kind_of(types[name])]) for name in options.keep]
     more = COLUMNS if options.intervals else ()
-    schema = pa.schema([*kept, ("prediction", pa.float64()), *((name, pa.float64()) for name in more)])
+    schema = pa.schema([*kept, *OUTPUTS[model["kind"]], *((name, pa.float64()) for name in more)])
     try:
         with TableWriter(options.out, schema, reader.delimiter) as out:
             for source in sources:
@@ -86,13 +94,13 @@ def run(options: argparse.Namespace) -> int:
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
                     X = _design_matrix(model, found, parsed.n_rows)
-                    predictions = predict(model, X)
+                    predictions = _predictions(model, X)
                     bounds = intervals(model, X, options.confidence).values() if options.intervals else ()
                     cells = [_as_arrow(found[name], types[name]) for name in options.keep]
-                    arrays = [*cells, *(pa.array(values, from_pandas=True) for values in (predictions, *bounds))]
+                    arrays = [*cells, *predictions, *(pa.array(values, from_pandas=True) for values in bounds)]
                     out.write(pa.Table.from_arrays(arrays, schema=schema))
                     n_rows += parsed.n_rows
-                    n_missing += int(np.isnan(predictions).sum())
+                    n_missing += predictions[0].null_count
             if n_rows == 0:
                 raise ScanError(f"{sources[0].shown} holds no rows of data")
     finally:
@@ -113,6 +121,14 @@ def foresee(model: dict[str, Any], pack: Pack) -> Foresight:
     design = design_of(model, pack.texts)
     design.target = design.weight = None
     return Foresight(design, [])
+
+
+def _predictions(model: dict[str, Any], X: np.ndarray) -> list[pa.Array]:
+    """The columns that a kind of model gives, without a value where a cell is missing."""
+    if model["kind"] == "kmeans":
+        clusters, distances = assign(model, X)
+        return [pa.array(clusters, mask=clusters < 0), pa.array(distances, from_pandas=True)]
+    return [pa.array(predict(model, X), from_pandas=True)]
 
 
 def _types(found: Types, design: Design) -> Types:

@@ -27,16 +27,18 @@ IDENTITIES = {"id": "id", "fold": "fold_by", "cluster": "cluster"}
 _WRITTEN_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d{1,3}(?:([,.' ]?)\d{3}(?:\1\d{3})*)?(?:[.,]\d+)?\s?[%$€£]?", re.ASCII)
 
 
-def add_role_options(parser: argparse.ArgumentParser) -> None:
-    """--target, --features, --exclude, --weight and --id."""
+def add_role_options(parser: argparse.ArgumentParser, target: bool = True) -> None:
+    """--target unless nothing is to be explained, --features, --exclude, --weight and --id."""
     from drivers.options import names
 
     roles = parser.add_argument_group("roles of the columns")
-    roles.add_argument("--target", metavar="NAME", help="the column to explain")
+    if target:
+        roles.add_argument("--target", metavar="NAME", help="the column to explain")
+    parser.set_defaults(target=None)
     roles.add_argument(
         "--features", type=names, metavar="NAMES",
-        help="what explains it; one of text becomes a 0-1 column for each of its texts but the first; "
-        "Default: all other columns of numbers",
+        help=("what explains it" if target else "what rows are compared by")
+        + "; one of text becomes a 0-1 column for each of its texts but the first; Default: all other columns of numbers",
     )  # fmt: skip
     roles.add_argument("--exclude", type=names, default=[], metavar="NAMES", help="columns that are no features")
     roles.add_argument("--weight", metavar="NAME", help="the column of row weights; Default: every row weighs the same")
@@ -78,8 +80,9 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     if not pack.is_partial:
         if not _may_have_few_rows(options):
             _check_enough_rows(design, pack)
-        # Of several tables that will be added up, a column may have one value in each.
-        _check_constant(design, pack, may_be_features=bool(getattr(options, "save_statistics", None)))
+        # Of several tables that will be added up, a column may have one value in each; and a constant tells no rows apart.
+        may_be = options.target is None or bool(getattr(options, "save_statistics", None))
+        _check_constant(design, pack, may_be_features=may_be)
     return design, remarks
 
 

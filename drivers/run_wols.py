@@ -17,11 +17,11 @@ from drivers.app import (
     NOT_CONVERGED,
     OK,
     UsageError,
-    demonstration_data,
     leaving_nothing_half_done,
     parse_call,
     run_program,
 )
+from drivers.demonstration import demonstration_regression
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
@@ -193,7 +193,7 @@ def fit(inputs: Sequence[str] | str = (), **arguments: Any) -> tuple[dict[str, A
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs and options.from_statistics is None:
-        options.inputs = [demonstration_data(options.cache_dir, "regression", 1_000_000)]
+        options.inputs = [demonstration_regression(options.cache_dir, "regression.csv", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
     if wants_foresight(options):
         check_options(options)

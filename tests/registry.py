@@ -17,6 +17,8 @@ from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
+from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
+from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
@@ -24,6 +26,8 @@ from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
+from jobs.mr_kmeans import MRKMeans
+from jobs.mr_kmeans_parallel import MRKMeansParallel
 from jobs.mr_manifest import MRManifest
 from jobs.mr_pack import MRPack
 from jobs.mr_sample import MRSample
@@ -176,6 +180,35 @@ ENTRIES = [
         ),
         weighted_fields=("residual_square_sum", "qwe_sum", "gram"),
         exceptions={"n_rows": "counts rows"},
+    ),
+    Entry(
+        KMeansStatistics,
+        MRKMeans,
+        lambda rng, p: KMeansQuery("euclidean", rng.normal(size=(6, p)) * 3, np.array([0, 1, 4, 6]), _centre(rng, p)),
+        weighted_fields=(
+            "weight_sum",
+            "w_sum",
+            "wx_sum",
+            "sse",
+            "distance_sum",
+            "silhouette_sum",
+            "radius",
+            "farthest",
+            "places",
+        ),
+        exceptions={"n_rows": "counts rows", "n_cluster": "counts rows"},
+    ),
+    Entry(
+        KMeansParallelStatistics,
+        MRKMeansParallel,
+        lambda rng, p: KMeansParallelQuery(
+            "euclidean", int(rng.integers(1, 8)), int(rng.integers(100)), 1, rng.normal(size=(2, p)), _centre(rng, p)
+        ),
+        weighted_fields=(),
+        exceptions={
+            "k": "is the size that was asked for",
+            **dict.fromkeys(("keys", "rows", "places"), "a row of weight 3 may be drawn once, three copies thrice"),
+        },
     ),
     Entry(
         SampleStatistics,

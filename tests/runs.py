@@ -29,6 +29,7 @@ from tests.conftest import read_model, read_passes
 from tests.registry import write_query
 
 WOLS = "y.csv --target y --features x,z --weight w --no-report --quiet"
+KMEANS = "y.csv --features x,z,y --no-report --quiet"
 # Which driver with which options, and the jobs of its passes.
 RUNS = {
     "one pass and two more": ("run_wols", f"{WOLS} --refine --diagnostics", ["MRWOLS", "MRWOLSRefine", "MRWOLSResiduals"]),
@@ -45,6 +46,14 @@ RUNS = {
     ),
     "gradient descent": (
         "run_wols", f"{WOLS} --solver gd --start 0,1,1 --learning-rate 0.01,0.1 --max-iter 1", ["MRWOLSGradient"]
+    ),
+    "k-means of several numbers": (
+        "run_kmeans", f"{KMEANS} --weight w --n-clusters 2..4 --restarts 2 --init random --max-iter 4",
+        ["MRKMeans"] * 4,
+    ),
+    "k-means from far apart": (
+        "run_kmeans", f"{KMEANS} --weight w --n-clusters 3 --init 'k-means||' --metric cosine --max-iter 1",
+        [*["MRKMeansParallel"] * 5, *["MRKMeans"] * 2],
     ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
@@ -113,6 +122,6 @@ def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000))
     assert md5s_of(name, run_dir, *switches) == inline
     n_tasks = [entry["n_tasks"] for entry in read_passes(run_dir)]
     assert tasks[0] <= min(n_tasks) and max(n_tasks) <= tasks[1], n_tasks
-    if RUNS[name][0] == "run_wols":
+    if RUNS[name][0] in ("run_wols", "run_kmeans"):
         for part in ("parameters", "inference"):
             assert read_model(run_dir)[part] == read_model("inline")[part]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drivers.designs import feature_centers, target_center
-from drivers.linear.training import training_of
+from drivers.linear.training import training_with_sums
 from drivers.loop import CONVERGED, DIVERGED, Fit
 from drivers.run import Run
 from jobs.design import Design
@@ -88,7 +88,7 @@ def descend(run: Run, design: Design, descent: Descent) -> Parts:
     history = fit.history[: fit.n_iters[best]]
     parameters = {"coefficients": chosen["coefficients"][1:], "intercept": float(chosen["coefficients"][0])}
     training = {
-        **training_of(run, None, solver="gd", converged=fit.status[best] == CONVERGED),
+        **training_with_sums(run, None, solver="gd", converged=fit.status[best] == CONVERGED),
         **{name: chosen[name] for name in ("status", "remaining_distance", "loss")},
         "stop": descent.stop,
         "tol": tol,

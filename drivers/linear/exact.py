@@ -28,7 +28,7 @@ from drivers.linear.inference import (
 from drivers.linear.options import Settings
 from drivers.linear.refinement import refine
 from drivers.linear.scores import evaluate
-from drivers.linear.training import training_of, training_of_statistics
+from drivers.linear.training import training_of_statistics, training_with_sums
 from drivers.model import make_model
 from drivers.packing.locate import name_of_row
 from drivers.run import Run
@@ -99,7 +99,7 @@ def fit_exactly(gathered: Gathered, settings: Settings, warnings: list[str], run
         centred = exact_sum([solution.intercept, -query.target_center], query.center, solution.coefficients)
         validation["holdout"] = evaluate(gathered.holdout, gathered.query, solution.coefficients, centred)
     parameters = {"coefficients": solution.coefficients, "intercept": solution.intercept}
-    training = training_of(run, whole, "exact", True) if run is not None else training_of_statistics(whole)
+    training = training_with_sums(run, whole, "exact", True) if run is not None else training_of_statistics(whole)
     model = make_model("wols", gathered.design, parameters, inference, training)
     chosen = {"validation": validation, "penalty": choice.penalty, "path": choice.path, "selection": choice.selection}
     return {**model, **{name: value for name, value in chosen.items() if value}}

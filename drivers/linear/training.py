@@ -1,28 +1,17 @@
-"""What a linear model says of its training: passes, and what became of the rows."""
+"""What a linear model says of its training besides."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from drivers.run import Run
+from drivers.training import training_of
 from jobs.kernels.wols import WOLSStatistics
 
 
-def training_of(run: Run, statistics: Any, solver: str, converged: bool) -> dict[str, Any]:
+def training_with_sums(run: Run, statistics: Any, solver: str, converged: bool) -> dict[str, Any]:
     """What the model file says of its training; `statistics` None where no pass has summed the weights."""
-    training = {
-        "solver": solver,
-        "converged": converged,
-        "n_passes": run.n_passes,
-        "rows_in": run.counts.read + run.pack.manifest.n_rejected,
-        "rows_used": run.counts.used,
-        "rows_rejected": run.counts.rejected + run.pack.manifest.n_rejected,
-        "rows_missing": run.counts.missing,
-        "data_fingerprint": run.pack.manifest.fingerprint,
-    }
-    if statistics is not None:
-        training.update(_sums(statistics))
-    return training
+    return {**training_of(run, solver, converged), **(_sums(statistics) if statistics is not None else {})}
 
 
 def training_of_statistics(statistics: WOLSStatistics) -> dict[str, Any]:

@@ -16,20 +16,21 @@ from drivers.report.page import Page
 from drivers.run_directory import MODEL, RunDirectory
 
 REPORT = "report.html"
-# The modules that know what to say about a kind of model; each has `add_sections(page, model, directory, pack)`.
-KINDS = {"wols": "drivers.report.linear"}
+# The modules that know what to say about a kind of model; each has `title(model)`, `method(model)`, a sentence or two, and
+# `add_sections(page, model, directory, pack)`.
+KINDS = {"wols": "drivers.report.linear", "kmeans": "drivers.report.kmeans"}
 
 
 def write_report(directory: RunDirectory, pack: Pack | None) -> str:
     """Writes report.html and its pictures into the run directory, from its model.json; returns the page's path."""
     model: dict[str, Any] = restore(directory.read_json(MODEL))
     passes = directory.passes()
-    page = Page(run_sections.title(model))
-    run_sections.add_summary(page, model, pack, directory, passes)
+    # Imported late: each kind brings libraries that nothing before the result may wait for.
+    kind = importlib.import_module(KINDS[model["kind"]])
+    page = Page(kind.title(model))
+    run_sections.add_summary(page, model, kind.method(model), pack, directory, passes)
     run_sections.add_warnings(page, model)
-    if model["kind"] in KINDS:
-        # Imported late: each kind brings libraries that nothing before the result may wait for.
-        importlib.import_module(KINDS[model["kind"]]).add_sections(page, model, directory, pack)
+    kind.add_sections(page, model, directory, pack)
     if pack is not None:
         run_sections.add_columns(page, model, pack)
     run_sections.add_passes(page, passes)

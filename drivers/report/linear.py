@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drivers.linear.words import describe
 from drivers.loop import MAX_ITER
 from drivers.packing.cache import Pack
 from drivers.report import (
@@ -24,7 +25,7 @@ from drivers.report.figures import Picture
 from drivers.report.formats import number, p_value, share
 from drivers.report.linear_findings import findings
 from drivers.report.page import Column, Page
-from drivers.report.run_sections import add_rows
+from drivers.report.run_sections import add_rows, names_of
 from drivers.run_directory import RunDirectory
 
 MEASURES = {
@@ -51,6 +52,23 @@ STOPS = {
 }
 STATUS = {MAX_ITER: "limit of passes"}
 START_SHOWN = 4
+
+
+def title(model: dict[str, Any]) -> str:
+    """What the model is of."""
+    return f"{describe(model)}: {model['target']} on {names_of(model['design']['features'])}"
+
+
+def method(model: dict[str, Any]) -> str:
+    """What was done, in a sentence or two."""
+    weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
+    selection = model.get("selection")
+    chosen = f", chosen out of {len(selection['candidates'])}" if selection else ""
+    name = describe(model)
+    return (
+        f"{model['target']} was explained by {names_of(model['design']['features'])}{chosen}{weight}. "
+        f"The method: {name[:1].lower()}{name[1:]}."
+    )
 
 
 def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pack: Pack | None) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from drivers.columns import columns_of
 from drivers.designs import design_of
-from drivers.linear.words import describe
 from drivers.options import without_directory
 from drivers.packing.cache import Pack
 from drivers.report.formats import NOTHING, column, duration, number
@@ -18,31 +17,21 @@ from drivers.report.page import Column, Page
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.wording import count, size
 
-SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent"}
+SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent", "lloyd": "Lloyd's algorithm"}
 # More passes than these are told phase by phase.
 PASSES_SHOWN = 12
 NAMES_SHOWN = 6
 COLUMNS_SHOWN = 12
 
 
-def title(model: dict[str, Any]) -> str:
-    """What the model is of."""
-    name = describe(model) if model["kind"] == "wols" else model["kind"]
-    return f"{name}: {model['target']} on {_names(model['design']['features'])}"
-
-
-def add_summary(page: Page, model: dict[str, Any], pack: Pack | None, directory: RunDirectory, passes: list[dict]) -> None:
-    """Who did what to which data, in one paragraph."""
+def add_summary(
+    page: Page, model: dict[str, Any], text: str, pack: Pack | None, directory: RunDirectory, passes: list[dict]
+) -> None:
+    """Who did what to which data, in one paragraph, which begins with what the model says of itself."""
     training = model["training"]
-    weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
     finished = time.strftime("%d %B %Y, %H:%M", time.localtime(os.path.getmtime(directory.file(MODEL)))).lstrip("0")
-    selection = model.get("selection")
-    chosen = f", chosen out of {len(selection['candidates'])}" if selection else ""
-    text = f"{model['target']} was explained by {_names(model['design']['features'])}{chosen}{weight}. "
-    if model["kind"] == "wols":
-        text += f"The method: {_uncapitalised(describe(model))}. "
     if pack is None:
-        text += f"The statistics of {count(training['n_rows'], 'row')} were read from a file, and no row of the data."
+        text += f" The statistics of {count(training['n_rows'], 'row')} were read from a file, and no row of the data."
     else:
         manifest = pack.manifest
         files = [os.path.basename(source["path"]) for source in manifest.sources]
@@ -51,7 +40,7 @@ def add_summary(page: Page, model: dict[str, Any], pack: Pack | None, directory:
         runner = " and ".join(sorted({entry["runner"] for entry in passes}))
         seconds = sum(entry["seconds"] for entry in passes)
         text += (
-            f"The data: {count(manifest.n_rows, 'row')} of {count(len(manifest.columns), 'column')} in {named} "
+            f" The data: {count(manifest.n_rows, 'row')} of {count(len(manifest.columns), 'column')} in {named} "
             f"({size(n_bytes)}). {SOLVERS.get(training['solver'], training['solver'])} took "
             f"{count(training['n_passes'], 'pass', 'passes')} over them on the {runner} runner, {duration(seconds)} in all."
         )
@@ -147,11 +136,7 @@ def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> Non
     page.command(shlex.join([*program, "--resume", directory.path]))
 
 
-def _uncapitalised(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _names(names: list[str]) -> str:
+def names_of(names: list[str]) -> str:
     if len(names) > NAMES_SHOWN:
         return count(len(names), "feature")
     return ", ".join(names) if names else "nothing but a constant"

@@ -1,0 +1,1 @@
+"""Clusters of rows: starting centres, k-means, and the choice among candidates."""

@@ -1,0 +1,50 @@
+"""The options of clustering: how many clusters, from where, until when."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from drivers.options import natural, not_negative
+
+MOST_CLUSTERS = 100_000  # of all candidates together, whose sums every task holds
+STARTS = ("sample", "random", "k-means||")
+
+
+def numbers(text: str) -> list[int]:
+    """Numbers of clusters: 4, or 2..10, or 3,5,8."""
+    found: list[int] = []
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:\.\.\s*(\d+)\s*)?", item, re.ASCII)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= low <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of clusters; write 4, 2..10 or 3,5,8")
+        if high > MOST_CLUSTERS:
+            raise argparse.ArgumentTypeError(f"{text!r} asks for more than {MOST_CLUSTERS:,} clusters")
+        found += range(low, high + 1)
+    return sorted(set(found))
+
+
+def add_candidates(group: Any, what: str, init: str) -> None:
+    """How many, how often and from where; the runs with several of them advance together."""
+    group.add_argument(
+        f"--n-{what}", type=numbers, metavar="K", help="how many: 4, or 2..10, or 3,5,8; all in the same passes"
+    )
+    group.add_argument(
+        "--restarts", type=_restarts, default=1, metavar="R", help="starts for each of them, in the same passes"
+    )
+    group.add_argument(
+        "--init", default=init, metavar="HOW",
+        help="sample: what scikit-learn finds on the sample; random: rows by chance; k-means||: rows far apart, by passes; "
+        "or a file of centres, CSV with the features' names or a model.json",
+    )  # fmt: skip
+    group.add_argument("--tol", type=not_negative, default=1e-4, help="when a candidate has converged, see --stop")
+    group.add_argument("--max-iter", type=natural, default=300, help="passes at most")
+
+
+def _restarts(text: str) -> int:
+    value = natural(text)
+    if not value:
+        raise argparse.ArgumentTypeError("a run starts once at least")
+    return value

@@ -1,0 +1,120 @@
+"""k-means of a table of any size: every number of clusters and every restart in the same passes.
+
+python drivers/run_kmeans.py data.csv --n-clusters 5
+python drivers/run_kmeans.py data.csv --features x1,x2 --n-clusters 2..10 --restarts 3 -r hadoop
+python drivers/run_kmeans.py data.csv --n-clusters 8 --init 'k-means||' --weight w --metric cosine
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from drivers.app import NOT_CONVERGED, OK, UsageError, leaving_nothing_half_done, parse_call, run_program
+from drivers.clustering.kmeans import CRITERIA, STOPS, Settings, fit_kmeans
+from drivers.clustering.options import MOST_CLUSTERS, add_candidates
+from drivers.clustering.starts import ROUNDS
+from drivers.demonstration import demonstration_blobs
+from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
+from drivers.model import make_model
+from drivers.options import Parser, build_parser
+from drivers.packing.cache import Pack
+from drivers.roles import add_role_options, contents_for, make_design
+from drivers.run import Run
+from drivers.runners.execution import one_blas_thread
+from drivers.terminal.clusters_result import print_result
+from drivers.workspace import Workspace
+from jobs.kernels.kmeans import METRICS
+from jobs.mr_kmeans import MRKMeans
+from jobs.records import readable
+
+NAME = "kmeans"
+
+
+def make_parser() -> Parser:
+    parser = build_parser(MRKMeans, __doc__.splitlines()[0] if __doc__ else None)
+    add_role_options(parser, target=False)
+    group = parser.add_argument_group("k-means")
+    add_candidates(group, "clusters", "sample")
+    group.add_argument("--metric", choices=METRICS, default="euclidean", help="cosine: a row counts by its direction")
+    group.add_argument(
+        "--stop", choices=STOPS, default="sse",
+        help="what --tol is compared with. sse: what a step gains, relative to the sum of squares; centers: the squares of "
+        "the moves, relative to the features' mean variance, as scikit-learn does",
+    )  # fmt: skip
+    group.add_argument("--select", choices=CRITERIA, default="silhouette", help="the index that chooses among several K")
+    return parser
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """
+    :raises UsageError: options that make no sense whatever the data
+    """
+    if options.n_clusters is None:
+        raise UsageError("say how many clusters with --n-clusters, as in 5 or 2..10")
+    settings = Settings(
+        options.n_clusters, options.restarts, options.init, options.metric, options.stop, options.tol, options.max_iter,
+        options.select, options.seed,
+    )  # fmt: skip
+    if sum(k for k, _ in settings.candidates()) > MOST_CLUSTERS:
+        raise UsageError(
+            f"the candidates have more than {MOST_CLUSTERS:,} clusters together; ask for fewer, or fewer restarts"
+        )
+    if not options.max_iter:
+        raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
+    return settings
+
+
+def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
+    """The design of the run and its passes."""
+    settings = settings_of(options)
+    design, remarks = make_design(options, pack)
+    start = ROUNDS + 1 if options.init == "k-means||" else 0
+    phases = [Phase("start", start, start), Phase("k-means", 1, options.max_iter, "until every candidate has converged")]
+    n_bytes = 8 * sum(k for k, _ in settings.candidates()) * 2 * (len(design.feature_names) + 5)
+    return Foresight(design, [phase for phase in phases if phase.at_most], remarks, n_bytes)
+
+
+def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
+    """Packs, fits, and gives the workspace and the model."""
+    settings = settings_of(options)
+    workspace = Workspace(options, NAME, contents_for(options))
+    design = workspace.design()
+    parts = fit_kmeans(workspace.run, design, settings)
+    model = make_model(NAME, design, parts.pop("parameters"), {}, parts.pop("training"))
+    return workspace, {**model, **parts}
+
+
+def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
+    """The fit from Python: the options of the command line as keywords; gives the model, as in model.json, and the run.
+
+        model, run = fit("data.csv", n_clusters="2..10", restarts=3, runner="local")
+
+    :raises ScanError: what the program would end with
+    """
+    options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
+    with leaving_nothing_half_done(options), one_blas_thread():
+        workspace, model = train(options)
+        workspace.finish(model, None)
+    return readable(model), workspace.run
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.inputs:
+        options.inputs = [demonstration_blobs(options.cache_dir)]
+        options.n_clusters = options.n_clusters or list(range(2, 7))
+    if wants_foresight(options):
+        return look_ahead(options, contents_for(options), foresee)
+    workspace, model = train(options)
+    workspace.finish(model, print_result)
+    return OK if model["training"]["converged"] else NOT_CONVERGED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_program(make_parser(), argv, run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+"""The row that lies farthest from something, and where it stands: of equals the one that comes first in the data.
+
+Distances are compared in single precision. A row that is there twice has two distances that differ in the last bits, by
+where it stands in a block; these are to be equal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+NOWHERE = (2**63 - 1,) * 3  # comes after every place
+
+
+def nothing(n: int, n_columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances (n,), rows (n, n_columns) and places (n, 3) of no rows."""
+    return np.full(n, -1.0), np.zeros((n, n_columns)), np.tile(np.array(NOWHERE, np.int64), (n, 1))
+
+
+def is_farther(a: np.ndarray, a_places: np.ndarray, b: np.ndarray, b_places: np.ndarray) -> np.ndarray:
+    """Where b is farther than a, or as far and earlier in the data; distances (n,), places (n, 3), shape (n,)."""
+    earlier = np.zeros(len(a), bool)
+    for j in (2, 1, 0):
+        earlier = (b_places[:, j] < a_places[:, j]) | ((b_places[:, j] == a_places[:, j]) & earlier)
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    return (b > a) | ((b == a) & earlier)

@@ -1,0 +1,316 @@
+"""k-means: any number of candidates, each with its own number of clusters, in each pass.
+
+For a candidate with centres c_1 ... c_k, and rows x of weight w,
+
+    assignment  a(x) = argmin_j |x - c_j|^2, of equals the first                            (1)
+    objective   SSE  = sum w |x - c_a(x)|^2                                                 (2)
+    new centre  c_j <- sum_{a(x) = j} w x / sum_{a(x) = j} w                                (3)
+
+(1) and (3) in turn never raise (2) (Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982). Before
+it is known, the next pass is known to be lower by at least
+
+    gain = sum_j W_j |c_j - new c_j|^2,     W_j = sum_{a(x) = j} w                          (4)
+
+since each row may stay where it is. A cluster without rows takes the farthest row of another cluster for its centre, each
+a different one.
+
+With the metric "cosine" every row counts by its direction, x / |x|, and so does a new centre: then (2) is twice the sum of
+w (1 - cos) (Dhillon and Modha, "Concept decompositions for large sparse text data", Machine Learning 42, 2001).
+
+The quality of each candidate comes from the same pass. With a and b the distances of a row from its centre and from the
+next nearest one:
+
+    simplified silhouette  mean of w (b - a) / max(a, b)                                    (5)
+    Calinski-Harabasz      (B / (k - 1)) / (SSE / (W - k)), B = sum_j W_j |m_j - m|^2        (6)
+    Davies-Bouldin         mean over j of max_i (s_i + s_j) / |m_i - m_j|                   (7)
+
+m_j: the mean of cluster j, m: of all, s_j: the mean distance of the rows of cluster j from its centre (Hruschka, de Castro
+and Campello, ICDM 2004; Calinski and Harabasz, Commun. in Statistics 3, 1974; Davies and Bouldin, IEEE PAMI 1, 1979).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jobs.errors import BadRecord, BadRow
+from jobs.kernels.contract import Statistics
+from jobs.kernels.farthest import is_farther, nothing
+from jobs.records import Record, array_field
+
+METRICS = ("euclidean", "cosine")
+INDICES = ("silhouette", "calinski_harabasz", "davies_bouldin")
+
+
+@dataclass
+class KMeansQuery(Record):
+    """The centres of all candidates, one after another.
+
+    centers: (K, p); offsets: (m + 1,), candidate i has the centres offsets[i] ... offsets[i + 1] - 1; origin: (p,), where
+    sums are taken from, zero for cosine
+    """
+
+    metric: str
+    centers: np.ndarray = array_field("<f8", 2)
+    offsets: np.ndarray = array_field("<i8", 1)
+    origin: np.ndarray = array_field("<f8", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = np.diff(self.offsets)
+        if not (len(steps) and self.offsets[0] == 0 and steps.min() > 0 and self.offsets[-1] == len(self.centers)):
+            raise BadRecord("centres that the offsets do not deal to candidates of one centre or more")
+        if self.centers.shape[1:] != self.origin.shape or self.metric not in METRICS:
+            raise BadRecord(f"centres of {self.centers.shape[1]} columns, an origin of {len(self.origin)}, {self.metric!r}")
+
+    def candidates(self) -> list[slice]:
+        """The centres of each candidate."""
+        return [slice(a, b) for a, b in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist())]
+
+
+@dataclass
+class KMeansStatistics(Statistics):
+    """Sums over the rows of each of K clusters, x about the origin.
+
+    n_rows, weight_sum: of all rows; n_cluster: (K,) rows; w_sum: (K,); wx_sum: (K, p); sse: (K,), sum w d^2 of the
+    distance d from the centre; distance_sum: (K,), sum w d; silhouette_sum: (K,), the sum of (5)
+    radius: (K,), the largest d^2 of a row with weight, -1 without one; farthest, places: (K, p) and (K, 3), that row, about
+    the origin, and where it stands
+    """
+
+    n_rows: int
+    weight_sum: float
+    n_cluster: np.ndarray = array_field("<i8", 1)
+    w_sum: np.ndarray = array_field("<f8", 1)
+    wx_sum: np.ndarray = array_field("<f8", 2)
+    sse: np.ndarray = array_field("<f8", 1)
+    distance_sum: np.ndarray = array_field("<f8", 1)
+    silhouette_sum: np.ndarray = array_field("<f8", 1)
+    radius: np.ndarray = array_field("<f8", 1)
+    farthest: np.ndarray = array_field("<f8", 2)
+    places: np.ndarray = array_field("<i8", 2)
+
+    @classmethod
+    def zero(cls, query: KMeansQuery) -> KMeansStatistics:
+        K, p = query.centers.shape
+        sse, distance_sum, silhouette_sum = np.zeros((3, K))
+        return cls(
+            0, 0.0, np.zeros(K, np.int64), np.zeros(K), np.zeros((K, p)), sse, distance_sum, silhouette_sum, *nothing(K, p)
+        )
+
+    def add(self, rows: Any, query: KMeansQuery) -> None:
+        n, p = rows.X.shape
+        if n == 0:
+            return
+        # A one in each row: so one product adds |c|^2, and one gives the weight of a cluster with its other sums.
+        x = np.empty((p + 4, n))
+        x[:p], x[p] = points(rows.X, query).T, 1.0
+        square = np.einsum("jn,jn->n", x[:p], x[:p])
+        centers = query.centers - query.origin
+        lines = np.column_stack([-2 * centers, np.einsum("kj,kj->k", centers, centers)])
+        for candidate in query.candidates():
+            self._add_candidate(candidate, lines[candidate] @ x[: p + 1], x, square, rows)
+        self.n_rows += n
+        self.weight_sum += float(rows.w.sum())
+
+    def _add_candidate(self, at: slice, distances: np.ndarray, x: np.ndarray, square: np.ndarray, rows: Any) -> None:
+        """
+        :param distances: d^2 - |x|^2, shape (k, n), which is spoilt
+        :param x: (p + 4, n), whose last lines are free
+        """
+        nearest = distances.min(axis=0)
+        is_in = distances == nearest
+        n = len(nearest)
+        if np.count_nonzero(is_in) > n:  # as near to two centres
+            is_in &= is_in.cumsum(axis=0) == 1
+        np.putmask(distances, is_in, np.inf)
+        second = distances.min(axis=0)
+        # Rounding may make a small square negative.
+        d2 = np.maximum(nearest + square, 0.0)
+        d = np.sqrt(d2)
+        with np.errstate(invalid="ignore"):
+            silhouette = 1 - d / np.sqrt(np.maximum(second + square, 0.0))
+        silhouette[~np.isfinite(silhouette)] = 0.0  # on two centres at once; with one cluster d / inf is 0, see `quality`
+        x[-3], x[-2], x[-1] = d2, d, silhouette
+        sums = (is_in * rows.w) @ x.T
+        self.n_cluster[at] += is_in.sum(axis=1)
+        self.wx_sum[at] += sums[:, :-4]
+        self.w_sum[at] += sums[:, -4]
+        self.sse[at] += sums[:, -3]
+        self.distance_sum[at] += sums[:, -2]
+        self.silhouette_sum[at] += sums[:, -1]
+        mine = np.where(is_in, np.where(rows.w > 0, d2, -1.0).astype(np.float32), np.float32(-1.0))
+        far = mine.argmax(axis=1)
+        radius = np.where(mine[np.arange(len(far)), far] < 0, -1.0, d2[far])
+        places = np.empty((len(far), 3), np.int64)
+        places[:, 0], places[:, 1], places[:, 2] = rows.part, rows.number, rows.positions[far]
+        self._take(at, radius, x[:-4, far].T, places)
+
+    def merge(self, other: KMeansStatistics) -> KMeansStatistics:
+        merged = super().merge(other)
+        merged.radius, merged.farthest, merged.places = self.radius.copy(), self.farthest.copy(), self.places.copy()
+        merged._take(slice(None), other.radius, other.farthest, other.places)
+        return merged
+
+    def close(self, other: Statistics, rtol: float = 1e-12) -> bool:
+        """Equal up to rounding, and of the same farthest rows."""
+        return (
+            isinstance(other, KMeansStatistics) and super().close(other, rtol) and np.array_equal(self.places, other.places)
+        )
+
+    def _take(self, at: slice, radius: np.ndarray, farthest: np.ndarray, places: np.ndarray) -> None:
+        """Takes in the farthest rows of others."""
+        better = is_farther(self.radius[at], self.places[at], radius, places) & (radius >= 0)
+        self.radius[at] = np.where(better, radius, self.radius[at])
+        self.farthest[at] = np.where(better[:, None], farthest, self.farthest[at])
+        self.places[at] = np.where(better[:, None], places, self.places[at])
+
+
+def square_distances(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """|x - c|^2 of rows (n, p) and centres (k, p), but for rounding, which may make one negative; shape (k, n)."""
+    lengths = np.einsum("kj,kj->k", centers, centers)[:, None] - 2 * (centers @ x.T)
+    return lengths + np.einsum("nj,nj->n", x, x)
+
+
+def points(X: np.ndarray, query: Any) -> np.ndarray:
+    """Rows (n, p) as distances are taken of them: about the origin, or their directions.
+
+    :raises BadRow: a row of zeros, which has no direction
+    """
+    if query.metric == "euclidean":
+        return X - query.origin
+    lengths = np.sqrt(np.einsum("nj,nj->n", X, X))
+    if not lengths.all():
+        raise BadRow("a row is zero in all features, so it has no direction; --metric euclidean takes it")
+    return X / lengths[:, None]
+
+
+@dataclass
+class KMeansState(Record):
+    """All candidates of a run, those of `alive` still in the passes.
+
+    centers: (K, p), of the next pass; the rest is of the pass before, NaN before the first: evaluated: (K, p), its
+    centres; n_cluster, w_sum, sse, distance_sum, radius: (K,), as in KMeansStatistics; silhouette, calinski_harabasz,
+    davies_bouldin, total_sse, gain: (m,), see (2) and (4) to (7); n_moved: (m,), centres of empty clusters that were moved
+    n_empty: (m,), clusters without rows, of which there are more than can be moved where rows repeat themselves
+    """
+
+    metric: str
+    centers: np.ndarray = array_field("<f8", 2)
+    offsets: np.ndarray = array_field("<i8", 1)
+    origin: np.ndarray = array_field("<f8", 1)
+    alive: np.ndarray = array_field("|b1", 1)
+    evaluated: np.ndarray = array_field("<f8", 2)
+    n_cluster: np.ndarray = array_field("<i8", 1)
+    w_sum: np.ndarray = array_field("<f8", 1)
+    sse: np.ndarray = array_field("<f8", 1)
+    distance_sum: np.ndarray = array_field("<f8", 1)
+    radius: np.ndarray = array_field("<f8", 1)
+    total_sse: np.ndarray = array_field("<f8", 1)
+    gain: np.ndarray = array_field("<f8", 1)
+    shift: np.ndarray = array_field("<f8", 1)
+    silhouette: np.ndarray = array_field("<f8", 1)
+    calinski_harabasz: np.ndarray = array_field("<f8", 1)
+    davies_bouldin: np.ndarray = array_field("<f8", 1)
+    n_moved: np.ndarray = array_field("<i8", 1)
+    n_empty: np.ndarray = array_field("<i8", 1)
+
+    @classmethod
+    def start(cls, centers: list[np.ndarray], origin: np.ndarray, metric: str = "euclidean") -> KMeansState:
+        """The state before the first pass: for each candidate its centres (k, p)."""
+        offsets = np.cumsum([0, *map(len, centers)])
+        together = np.concatenate(centers).astype(float)
+        if metric == "cosine":
+            together = _directions(together, together)
+        K, m = len(together), len(centers)
+        of_clusters = {name: np.full(K, np.nan) for name in ("w_sum", "sse", "distance_sum", "radius")}
+        of_candidates = {name: np.full(m, np.nan) for name in ("total_sse", "gain", "shift", *INDICES)}
+        return cls(
+            metric, together, offsets, origin, np.ones(m, bool), np.full(together.shape, np.nan), np.zeros(K, np.int64),
+            **of_clusters, **of_candidates, n_moved=np.zeros(m, np.int64), n_empty=np.zeros(m, np.int64),
+        )  # fmt: skip
+
+    def query(self) -> KMeansQuery:
+        """What the next pass needs: the candidates still alive."""
+        sizes = np.diff(self.offsets)
+        return KMeansQuery(
+            self.metric, self.centers[np.repeat(self.alive, sizes)], np.cumsum([0, *sizes[self.alive]]), self.origin
+        )
+
+    def retire(self, done: np.ndarray) -> KMeansState:
+        """The state with the candidates of the mask `done` (m,) out of the passes."""
+        return KMeansState(**{**vars(self), "alive": self.alive & ~done})
+
+    def clusters(self, candidate: int) -> slice:
+        """The clusters of a candidate."""
+        return slice(int(self.offsets[candidate]), int(self.offsets[candidate + 1]))
+
+
+def update(state: KMeansState, statistics: KMeansStatistics) -> KMeansState:
+    """(3) for every candidate that is alive, with what the pass says about the centres it had."""
+    query = state.query()
+    values: dict[str, Any] = {
+        name: value.copy() if isinstance(value, np.ndarray) else value for name, value in vars(state).items()
+    }
+    live = np.repeat(state.alive, np.diff(state.offsets))
+    values["evaluated"][live] = query.centers
+    for name in ("n_cluster", "w_sum", "sse", "distance_sum", "radius"):
+        values[name][live] = getattr(statistics, name)
+    for i, at in zip(np.flatnonzero(state.alive).tolist(), query.candidates()):
+        centers, n_moved = _new_centers(query, statistics, at)
+        moves = ((centers - query.centers[at]) ** 2).sum(axis=1)
+        values["centers"][state.clusters(i)] = centers
+        values["total_sse"][i] = statistics.sse[at].sum()
+        values["gain"][i] = (statistics.w_sum[at] * moves).sum()
+        values["shift"][i] = moves.sum()
+        values["n_moved"][i] += n_moved
+        values["n_empty"][i] = (statistics.w_sum[at] == 0).sum()
+        for name, value in quality(query, statistics, at).items():
+            values[name][i] = value
+    return KMeansState(**values)
+
+
+def _new_centers(query: KMeansQuery, statistics: KMeansStatistics, at: slice) -> tuple[np.ndarray, int]:
+    """The next centres of one candidate, and how many of them were moved."""
+    weights = statistics.w_sum[at]
+    means = statistics.wx_sum[at] / np.where(weights > 0, weights, 1)[:, None]
+    if query.metric == "cosine":
+        means = _directions(means, query.centers[at])
+    centers = np.where((weights > 0)[:, None], query.origin + means, query.centers[at])
+    empty = np.flatnonzero(weights == 0)
+    radius, places = statistics.radius[at], statistics.places[at]
+    order = np.lexsort((places[:, 2], places[:, 1], places[:, 0], -radius))
+    far = order[radius[order] > 0][: len(empty)]
+    centers[empty[: len(far)]] = query.origin + statistics.farthest[at][far]
+    return centers, len(far)
+
+
+def quality(query: KMeansQuery, statistics: KMeansStatistics, at: slice) -> dict[str, float]:
+    """(5) to (7) of one candidate; NaN where they are not defined: with one cluster, or one that has no rows."""
+    weights, k = statistics.w_sum[at], at.stop - at.start
+    if k < 2 or not (weights > 0).all():
+        return dict.fromkeys(INDICES, np.nan)
+    means = statistics.wx_sum[at] / weights[:, None]
+    total = weights.sum()
+    about = means - weights @ means / total
+    between = float((weights * (about**2).sum(axis=1)).sum())
+    moved = ((means + query.origin - query.centers[at]) ** 2).sum(axis=1)
+    within = float((statistics.sse[at] - weights * moved).sum())
+    apart = np.sqrt(((means[:, None] - means) ** 2).sum(axis=2))
+    spread = statistics.distance_sum[at] / weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (spread[:, None] + spread) / apart
+        np.fill_diagonal(ratio, -np.inf)
+        return {
+            "silhouette": float(statistics.silhouette_sum[at].sum() / total),
+            "calinski_harabasz": float(np.divide(between / (k - 1), within / (total - k))) if total > k else np.nan,
+            "davies_bouldin": float(ratio.max(axis=1).mean()),
+        }
+
+
+def _directions(vectors: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Vectors (k, p) of length one; where a vector is zero, another one."""
+    lengths = np.sqrt((vectors**2).sum(axis=1))[:, None]
+    return np.where(lengths > 0, vectors / np.where(lengths > 0, lengths, 1), otherwise)
