@@ -32,6 +32,8 @@ from drivers.workspace import input_options
 from jobs.design import Design
 from jobs.records import readable
 
+# At least and at most: one more gathers the texts of columns of text.
+JOBS_THAT_PACK = [2, 3]
 # A task before it has read anything: Python with numpy and mrjob.
 TASK_BYTES = 90 << 20
 # A block as columns, as a design matrix and once more inside a factorisation.
@@ -107,6 +109,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
+    packing = JOBS_THAT_PACK if _packs_there(options, runner, sources, pack) else [0, 0]
     return {
         "runner": runner,
         "inputs": [source.shown for source in sources],
@@ -118,14 +121,22 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         "is_packed": pack.was_cached,
         "phases": [vars(phase) for phase in foresight.phases],
         "passes": passes,
+        "packing_jobs": packing,
         "bytes_a_pass": 8 * n_rows * len(design.columns()) if refers else carried,
         "tasks": n_tasks,
         "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + foresight.statistics_bytes,
         "records_shuffled": n_tasks * records_a_task,
         "disk": {"pack": 0 if pack.was_cached else pack_bytes, "cluster": 0 if carried == pack_bytes else carried},
-        "emr": _rented(options, runner, passes, carried),
+        "emr": _rented(options, runner, [a + b for a, b in zip(packing, passes)], carried),
         "remarks": foresight.remarks,
     }
+
+
+def _packs_there(options: argparse.Namespace, runner: str, sources: list[Source], pack: Pack) -> bool:
+    """Whether jobs will pack the table where it lies, as far as its names tell."""
+    scheme = runner_class(runner).packs_on
+    is_there = scheme is not None and all(source.path.startswith(scheme) for source in sources)
+    return is_there and not pack.was_cached and not getattr(options, "pack_here", False)
 
 
 def _rented(options: argparse.Namespace, runner: str, passes: list[int], n_bytes: int) -> dict[str, Any] | None:

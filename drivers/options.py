@@ -97,7 +97,7 @@ def build_parser(job: type, description: str | None) -> Parser:
     data.add_argument(
         "--pack-here",
         action="store_true",
-        help="read files on HDFS through this machine where -r hadoop would pack them there",
+        help="read files on HDFS or S3 through this machine where -r hadoop or -r emr would pack them there",
     )
     data.add_argument("--cache-dir", metavar="DIR", help="where packs are kept; Default: ~/.cache/scanlearn")
     data.add_argument(

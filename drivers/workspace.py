@@ -28,7 +28,7 @@ from drivers.run_directory import LOG, MODEL, OPTIONS, RunDirectory
 from drivers.runners import runner_class
 from drivers.runners.execution import set_up
 from drivers.runners.leftovers import Leftovers, default_folder, sweep
-from drivers.runners.runner import Runner
+from drivers.runners.runner import PackingRunner, Runner
 from drivers.runners.switches import Switches
 from drivers.terminal.progress import Progress
 from drivers.wording import count, size
@@ -214,8 +214,9 @@ class Workspace(Results):
         from drivers.packing.there import NotInPieces, pack_there
 
         self._runner = set_up(alias, options.mrjob_args, self.directory, self.leftovers, self.progress)
+        assert isinstance(self._runner, PackingRunner)
         try:
-            return pack_there(self._runner, sources, self.reading, contents, options.cache_dir)  # type: ignore[arg-type]
+            return pack_there(self._runner, sources, self.reading, contents, options.cache_dir)
         except NotInPieces as why:
             self.progress.say(f"packed through this machine, since {why}")
             return None

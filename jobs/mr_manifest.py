@@ -6,7 +6,7 @@ python jobs/mr_manifest.py --query runs/.../pack.query -r hadoop hdfs:///tmp/sca
 from jobs.blocks import BLOCK_LINE
 from jobs.errors import BadRecord, ScanError
 from jobs.mrjob_compat import BytesProtocol
-from jobs.pack_report import REPORT_LINE, PackQuery, PackReport
+from jobs.pack_report import REPORT_LINE, PackQuery, PackReport, file_of
 from jobs.query_job import QueryJob, load_query
 
 KEY = b"report"
@@ -26,7 +26,7 @@ class MRManifest(QueryJob):
             raise BadRecord(f"a line that is neither a block nor a report: {line[:60]!r}")
 
     def reducer(self, _, values):
-        most = load_query(self.options.query, PackQuery).max_bad_rows
+        query = load_query(self.options.query, PackQuery)
         merged, last = None, None
         for value in values:
             part, _, record = value.partition(b" ")
@@ -34,9 +34,10 @@ class MRManifest(QueryJob):
                 raise BadRecord(f"part {int(part, 16)} came twice; remove the packed table and pack it again")
             last, report = part, PackReport.from_line(record)
             merged = report if merged is None else merged.merge(report)
-            if len(merged.rejects) > most:
-                path, _, reason = merged.rejects[0]
-                raise ScanError(f"more than --max-bad-rows {most} bad rows; the first: {path}: {reason}")
+            if len(merged.rejects) > query.max_bad_rows:
+                part, _, _, reason = merged.rejects[0]
+                path = query.paths[file_of(part)]
+                raise ScanError(f"more than --max-bad-rows {query.max_bad_rows} bad rows; the first: {path}: {reason}")
         if merged is not None:
             yield None, merged.to_line().encode("ascii")
 

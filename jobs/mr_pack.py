@@ -12,16 +12,16 @@ import numpy as np
 
 from jobs.blocks import block_line
 from jobs.design import Design
-from jobs.errors import ScanError, quoted
+from jobs.errors import ScanError
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.moments import Moments
 from jobs.mrjob_compat import jobconf_from_env
 from jobs.pack_reader import PackReader
-from jobs.pack_report import REPORT_LINE, PackQuery, PackReport
+from jobs.pack_report import REPORT_LINE, UNKNOWN, PackQuery, PackReport, file_of, part_of
 from jobs.query_job import QueryJob, load_query
 
-# A part is a file's place in the table and where the piece begins; no file has more bytes.
-BYTES_BITS = 40
+# With these Hadoop cuts text otherwise than at the ends of its lines, or leaves some out.
+OTHER_LINES = ("textinputformat.record.delimiter", "mapreduce.input.linerecordreader.line.maxlength")
 
 
 class MRPack(QueryJob):
@@ -30,8 +30,10 @@ class MRPack(QueryJob):
     def mapper_init(self):
         self.query = query = load_query(self.options.query, PackQuery)
         path, start = jobconf_from_env("mapreduce.map.input.file"), jobconf_from_env("mapreduce.map.input.start")
-        self.path, self.is_begin = path or "", int(start or 0) == 0
-        self.reader = PackReader(query, part_of(self.path, int(start or 0), query.paths))
+        self.is_begin = int(start or 0) == 0
+        self.reader = PackReader(query, part_of(path or "", int(start or 0), query.paths))
+        self.path = query.paths[file_of(self.reader.part)]
+        self.knows_lines = not any(jobconf_from_env(name) for name in OTHER_LINES)
         numbers = np.array([name not in query.texts for name in query.chosen])
         self.moments = Moments.zero(numbers, numbers)
         self.design = Design(query.chosen, missing="keep")
@@ -52,14 +54,15 @@ class MRPack(QueryJob):
         with self.naming_the_file():
             for block in self.reader.flush():
                 yield None, self.packed(block)
-        parts = [[self.reader.part, self.reader.n_rows, self.reader.number, len(self.reader.rejects)]]
+        reader, n_lines = self.reader, self.reader.n_lines if self.knows_lines else UNKNOWN
+        parts = [[reader.part, reader.n_rows, reader.number, len(reader.rejects), n_lines]]
         report = PackReport(
-            rejects=[[self.path, text, reason] for text, reason in self.reader.rejects],
+            rejects=[[reader.part, *reject] for reject in reader.rejects],
             sample=self.sample,
             moments=self.moments,
             parts=np.array(parts, np.int64),
         )
-        yield None, REPORT_LINE + b"%016x " % self.reader.part + report.to_line().encode("ascii")
+        yield None, REPORT_LINE + b"%016x " % reader.part + report.to_line().encode("ascii")
 
     @contextmanager
     def naming_the_file(self):
@@ -76,14 +79,6 @@ class MRPack(QueryJob):
         if self.n_blocks % 16 == 0:
             self.set_status(f"{self.n_blocks} blocks")
         return block_line(block.part, block.number, block.n_rows, block.to_bytes())
-
-
-def part_of(path, start, paths):
-    """The number of the part that begins at a byte of a file: parts are ordered as the files and their pieces are."""
-    path = "/" + path.partition("://")[2].partition("/")[2] if "://" in path else path
-    if path not in paths:
-        raise ScanError(f"a task was given the file {quoted(path, 200)}, which is not one of the table")
-    return (paths.index(path) << BYTES_BITS) + start
 
 
 if __name__ == "__main__":

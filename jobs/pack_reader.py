@@ -19,15 +19,16 @@ LONGEST_BLANK = 8
 
 
 class PackReader:
-    """Takes the lines of one part in and gives its blocks; `rejects` are its bad rows, with the reason.
+    """Takes the lines of one part in and gives its blocks; `rejects` are the line, text and reason of each bad row, lines
+    counted from 1 among all that came.
 
     :param grows: whether texts that are not known yet are taken in, up to `max_texts` of the query a column
     """
 
     def __init__(self, query: PackQuery, part: int, grows: bool = False) -> None:
         self.query, self.part, self.grows = query, part, grows
-        self.number = self.n_rows = 0
-        self.rejects: list[tuple[str, str]] = []
+        self.number = self.n_rows = self.n_lines = 0
+        self.rejects: list[tuple[int, str, str]] = []
         self.codes = {name: {text: code for code, text in enumerate(texts)} for name, texts in query.texts.items()}
         self.full: set[str] = set()  # columns with too many texts
         numbers = [name for name in query.chosen if name not in query.texts]
@@ -36,6 +37,7 @@ class PackReader:
         self._numbers = TextReader(text_format, "", numbers) if numbers else None
         self._header = query.header.encode()
         self._lines: list[bytes] = []
+        self._places: list[int] = []  # of these lines among all
         self._pending: list[list[np.ndarray]] = []
         self._n_pending = 0
 
@@ -45,8 +47,10 @@ class PackReader:
         :raises BadRow: more bad rows than the query allows
         :raises ScanError: a quoted cell that goes over lines
         """
+        self.n_lines += 1
         if line.strip() and line.rstrip(b"\r") != self._header:
             self._lines.append(line.rstrip(b"\r"))
+            self._places.append(self.n_lines)
             if len(self._lines) >= LINES:
                 self._take()
                 yield from self._blocks(self.query.block_rows)
@@ -59,11 +63,12 @@ class PackReader:
     def _take(self) -> None:
         """Parses the lines that have come."""
         lines, self._lines = self._lines, []
+        places, self._places = self._places, []
         if not lines:
             return
         columns = None if b'"' in b"".join(lines) else self._take_plain(lines)
         if columns is None:
-            columns = self._take_each(lines)
+            columns = self._take_each(lines, places)
         self._pending.append(columns)
         self._n_pending += len(columns[0])
 
@@ -88,15 +93,15 @@ class PackReader:
                 found[name] = self._encode(name, [row[place] for row in cells])
         return [found[name] for name in self.query.chosen]
 
-    def _take_each(self, lines: list[bytes]) -> list[np.ndarray]:
+    def _take_each(self, lines: list[bytes], places: list[int]) -> list[np.ndarray]:
         rows = []
-        for line in lines:
+        for line, place in zip(lines, places):
             try:
                 rows.append(self._parse(line))
             except BadRow as error:
                 if self.grows:
                     continue  # the pass that packs tells of it
-                self.rejects.append((line.decode("utf-8", "replace"), str(error)))
+                self.rejects.append((place, line.decode("utf-8", "replace"), str(error)))
                 if len(self.rejects) > self.query.max_bad_rows:
                     raise
         columns = []

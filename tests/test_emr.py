@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib
 import itertools
 import json
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from moto.emr.responses import ElasticMapReduceResponse
 
@@ -307,9 +309,203 @@ def numbers(value):
 def test_a_table_on_s3_gives_the_bits_of_the_same_table_here(aws, here, table, lent):
     aws.s3.upload_file(str(table), BUCKET, "in/d.csv")
     assert run("run_wols", *DATA, "--run-dir", "inline") == 0
-    remote = (f"s3://{BUCKET}/in/d.csv", *DATA[1:])
+    remote = (f"s3://{BUCKET}/in/d.csv", *DATA[1:], "--pack-here")
     assert run("run_wols", *on_emr(*remote), "--cluster-id", lent, *SAME_NUMPY, "--run-dir", "r") == 0
     assert [e["statistics_md5"] for e in read_passes("r")] == [e["statistics_md5"] for e in read_passes("inline")]
+
+
+# -- tables that are packed on S3 ----------------------------------------------------------------------------------------
+
+FIT = ("--target", "y", "--features", "x,shop", "--no-report")
+N_FILES = 3
+
+
+@pytest.fixture
+def put(aws):
+    """Puts a table of several files, with texts and dates, on S3; gives its URL and the lines of its files."""
+
+    def put(name, n=2000, bad=(), key="part-{}.csv", **columns):
+        rng = np.random.default_rng(5)
+        texts = []
+        for i in range(N_FILES):
+            x, shops = rng.normal(size=n), rng.integers(0, 5, n)
+            y = 1 + 2 * x + shops + rng.normal(size=n)
+            extra = "".join(f",{value}" for value in columns.values())
+            lines = ["y,x,shop,day" + "".join(f",{name}" for name in columns)]
+            lines += [f"{a!r},{b!r},shop {s},2024-05-0{1 + i}{extra}" for a, b, s in zip(y.tolist(), x.tolist(), shops)]
+            for row in bad:
+                lines.insert(n // 2, row + extra)
+            texts.append(lines)
+            Path(name).mkdir(exist_ok=True)
+            path = Path(name, key.format(i))
+            path.write_text("\n".join(lines) + "\n")
+            aws.s3.upload_file(str(path), BUCKET, f"in/{name}/{key.format(i)}")
+        return f"s3://{BUCKET}/in/{name}/", texts
+
+    return put
+
+
+def jobs_of(aws, before):
+    """The jobs of the steps that were not there before, by the names of their scripts."""
+    return [step.name.partition(".")[0] for step in aws.steps if step.id not in before]
+
+
+def on_bucket(aws, name, *arguments):
+    """A run on EMR in a bucket of its own."""
+    return (*arguments, *EMR, "--cloud-tmp-dir", aws.make_bucket(name))
+
+
+@pytest.mark.slow
+def test_a_table_on_s3_stays_there_and_gives_the_fit_of_one_packed_here(aws, put, capsys):
+    url, _ = put("shops")
+    before, steps = states(aws), step_ids(aws)
+    there = on_bucket(aws, "there", url, *FIT)
+    status, _, err = run("run_wols", *there, "--run-dir", "there", "-D", "mapreduce.job.maps=5", capsys=capsys)
+    assert status == 0, err
+    assert "6,000 rows x 3 columns packed from" in err and "through this machine" not in err
+    jobs = jobs_of(aws, steps)
+    assert jobs[:3] == ["mr_texts", "mr_pack", "mr_manifest"] and set(jobs[3:]) == {job for job in jobs if "wols" in job}
+    (cluster,) = new_clusters(aws, before)
+    assert ended(aws, cluster.id) and nothing_left(aws)
+    assert not list(Path("cache").glob("scanlearn/packs/*/blocks.bin"))
+    # Nothing but the pack and the code stays, and the lines travelled on S3 alone.
+    (where,) = Path("cache").glob("scanlearn/packs/*/where.json")
+    packed = json.loads(where.read_text())["url"]
+    kept = [key for key in aws.keys("there") if "/logs/" not in f"/{key}"]
+    assert {f"s3://there/{key}".rpartition("/")[0] for key in kept if "/packs/" in key} == {packed}
+    assert {key.split("/")[1] for key in kept} == {"packs", "code"}
+    assert len([key for key in kept if "/part-" in key]) > N_FILES
+    # The next run finds it, has other splits, and the same bits.
+    steps = step_ids(aws)
+    status, _, err = run("run_wols", *there, "--run-dir", "again", "-D", "mapreduce.job.maps=1", capsys=capsys)
+    assert status == 0 and "found packed" in err and jobs_of(aws, steps) == jobs[3:]
+    md5s = [[entry["statistics_md5"] for entry in read_passes(name)] for name in ("there", "again")]
+    assert md5s[0] == md5s[1]
+    steps = step_ids(aws)
+    status, _, err = run("run_wols", *there, "--pack-here", "--run-dir", "here", capsys=capsys)
+    assert status == 0 and jobs_of(aws, steps) == jobs[3:], err
+    assert numbers(read_model("there")["parameters"]) == pytest.approx(numbers(read_model("here")["parameters"]), rel=1e-11)
+    assert read_model("there")["features"] == read_model("here")["features"]
+
+
+@pytest.mark.slow
+def test_a_cell_of_a_pack_on_s3_is_traced_to_its_line(aws, put, lent, capsys):
+    """By the blocks, which are read back."""
+    url, _ = put("weighted", n=700, w="1.5")
+    light = Path("weighted/part-1.csv").read_text() + "1,2,shop 1,2024-05-01,-2\n"
+    aws.s3.put_object(Bucket=BUCKET, Key="in/weighted/part-1.csv", Body=light.encode())
+    fit = on_emr(url, "--target", "y", "--features", "x", "--weight", "w", "--no-report", "--cluster-id", lent)
+    status, _, err = run("run_wols", *fit, "-D", "mapreduce.job.maps=5", "--run-dir", "r", capsys=capsys)
+    assert status == 1 and f"{url}part-1.csv, line 702, column 'w': the weight -2" in err, err
+    assert "packed from" in err and "through this machine" not in err
+
+
+@pytest.mark.slow
+def test_a_bad_row_on_s3_is_named_by_its_file_and_line(aws, put, lent, capsys):
+    url, texts = put("bad", n=500, bad=["1,two,shop 1,2024-05-01", ""])
+    fit = (*on_emr(url, *FIT), "--cluster-id", lent, "-D", "mapreduce.job.maps=5")
+    status, _, err = run("run_wols", *fit, "--run-dir", "r", capsys=capsys)
+    assert status == 1 and re.search(rf"{url}part-\d\.csv, line 252, column 'x': 'two' is not a number\n", err), err
+    status, _, err = run("run_wols", *fit, "--run-dir", "ok", "--max-bad-rows", "3", capsys=capsys)
+    assert status == 0, err
+    with open("ok/rejects.csv", newline="") as file:
+        told = [(reject["file"], int(reject["line"]), reject["value"]) for reject in csv.DictReader(file)]
+    assert told == [(f"{url}part-{i}.csv", 252, texts[i][251]) for i in range(N_FILES)]
+    assert read_passes("ok")[0]["rows_rejected"] == 3 and nothing_left(aws)
+    assert len([key for key in aws.keys(BUCKET, "t/scanlearn/packs/") if key.endswith("_SUCCESS")]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("key", "features", "reason"),
+    [
+        ("part-{}.csv", "x,day", "the column 'day' holds dates, exact integers or truth values"),
+        ("part {}.csv", "x", "URLpart 0.csv has a name that Hadoop does not take as it stands"),
+        ("part-{}.gz", "x", "URLpart-0.gz has the name of a compressed file"),
+    ],
+)
+def test_what_cannot_be_packed_in_pieces_goes_through_this_machine(aws, put, capsys, key, features, reason):
+    """And no cluster is there before it has."""
+    url, _ = put(f"whole-{len(reason)}", n=50, key=key)
+    before, steps = states(aws), step_ids(aws)
+    fit = ("--target", "y", "--features", features, "--no-report", "--run-dir", "r")
+    status, _, err = run("run_wols", *on_emr(url, *fit), capsys=capsys)
+    told = f"packed through this machine, since {reason.replace('URL', url)}\n"
+    assert status == 0 and err.index(told) < err.index("150 rows") < err.index("asking AWS for a cluster"), err
+    assert all("wols" in job for job in jobs_of(aws, steps)) and len(new_clusters(aws, before)) == 1
+    assert nothing_left(aws)
+
+
+@pytest.mark.slow
+def test_many_files_are_told_to_a_step_by_their_folder(aws, lent, capsys):
+    """Their names are more than AWS takes for a step."""
+    deep = "/".join(["d" * 200] * 4)
+    for i in range(12):
+        rows = "".join(f"{3 * j + i % 2},{j}\n" for j in range(i, i + 30))
+        aws.s3.put_object(Bucket=BUCKET, Key=f"in/many/day={i:02}/{deep}/part.csv", Body=f"y,x\n{rows}".encode())
+    fit = on_emr(f"s3://{BUCKET}/in/many/", "--target", "y", "--no-report", "--cluster-id", lent)
+    steps = step_ids(aws)
+    status, _, err = run("run_wols", *fit, "--run-dir", "there", capsys=capsys)
+    assert status == 0 and "360 rows x 2 columns packed from" in err and "through this machine" not in err, err
+    assert jobs_of(aws, steps)[:2] == ["mr_pack", "mr_manifest"]
+    # What is no part of the table lies there too.
+    aws.s3.put_object(Bucket=BUCKET, Key="in/many/notes.txt", Body=b"none")
+    pattern = f"s3://{BUCKET}/in/many/*/{deep}/*.csv"
+    other = ("--cache-dir", "other", "--run-dir", "here")
+    status, _, err = run("run_wols", pattern, *fit[1:], *other, capsys=capsys)
+    assert status == 0, err
+    assert "since a job cannot be told the names of 12 files that are not all below one folder" in err
+    assert numbers(read_model("there")["parameters"]) == pytest.approx(numbers(read_model("here")["parameters"]), rel=1e-11)
+
+
+@pytest.mark.slow
+def test_no_cluster_waits_while_a_table_goes_through_this_machine_after_all(aws, put, capsys):
+    """Whole numbers that are to be kept exactly show in the last rows alone."""
+    url, _ = put("exact", n=300, id="17")
+    large = Path("exact/part-2.csv").read_text() + "1,2,shop 1,2024-05-01,9007199254740993\n"
+    aws.s3.put_object(Bucket=BUCKET, Key="in/exact/part-2.csv", Body=large.encode())
+    before, steps = states(aws), step_ids(aws)
+    fit = on_bucket(aws, "exact-bucket", url, "--target", "y", "--features", "x,id", "--no-report", "--run-dir", "r")
+    status, _, err = run("run_wols", *fit, capsys=capsys)
+    assert status == 0, err
+    told = [err.index(words) for words in ("is being ended", "through this machine, since the column 'id'", "901 rows")]
+    assert told == sorted(told)
+    made = new_clusters(aws, before)
+    assert len(made) == 2 and all(ended(aws, cluster.id) for cluster in made)
+    assert jobs_of(aws, steps)[:2] == ["mr_pack", "mr_manifest"] and nothing_left(aws)
+    assert [key.rpartition("/")[2] for key in aws.keys("exact-bucket", "scanlearn/packs/")] == ["blocks.txt"]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_packing_leaves_a_pack_that_the_next_run_removes(aws, put, capsys):
+    url, _ = put("killed", n=300)
+    fit = on_bucket(aws, "killed-bucket", url, "--target", "y", "--features", "x", "--no-report")
+    before, steps = states(aws), step_ids(aws)
+    process = begin(aws, *fit, "--setup", "sleep 2", "--run-dir", "r")
+    step = running_step(aws, steps)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: state_of(aws, step.id) == "COMPLETED")
+    (cluster,) = new_clusters(aws, before)
+    (left,) = {key.rpartition("/")[0] for key in aws.keys("killed-bucket", "scanlearn/packs/")}
+    status, _, err = run("run_wols", *fit, "--run-dir", "again", capsys=capsys)
+    assert status == 0, err
+    told = [f"removed what a killed run left: {what}\n" for what in (cluster.id, f"s3://killed-bucket/{left}/")]
+    assert err.index(told[0]) < err.index(told[1])  # the cluster first, which may write
+    (pack,) = {key.rpartition("/")[0] for key in aws.keys("killed-bucket", "scanlearn/packs/")}
+    assert pack != left and ended(aws, cluster.id) and aws.keys("killed-bucket", "scanlearn/tmp/") == []
+    assert nothing_left(aws)
+
+
+@pytest.mark.slow
+def test_packing_that_fails_leaves_nothing(aws, put, capsys):
+    url, _ = put("failing", n=300)
+    before = states(aws)
+    fit = on_bucket(aws, "failing-bucket", url, "--target", "y", "--features", "x", "--no-report", "--run-dir", "r")
+    status, _, err = run("run_wols", *fit, *BROKEN, capsys=capsys)
+    assert status == 1 and TOLD in err
+    (cluster,) = new_clusters(aws, before)
+    assert ended(aws, cluster.id) and nothing_left(aws)
+    assert {key.split("/")[1] for key in aws.keys("failing-bucket", "scanlearn/")} == {"code"}
 
 
 # -- steps that fail -----------------------------------------------------------------------------------------------------
@@ -514,8 +710,12 @@ def test_the_step_of_a_killed_run_is_cancelled_where_its_cluster_is_lent(aws, he
 def test_only_what_a_run_made_is_removed(aws, lent):
     """A file of leftovers is but a file: what it names must be a run's."""
     aws.s3.put_object(Bucket=BUCKET, Key="t/scanlearn/packs/p/blocks.txt", Body=b"x")
+    aws.s3.put_object(Bucket=BUCKET, Key=f"t/scanlearn/packs/{'0' * 24}-12-{'1' * 8}/blocks.txt", Body=b"x")
     left = Leftovers("left")
     left.add("s3", region=REGION, uri=f"{TMP}scanlearn/packs/")
+    left.add("s3", region=REGION, uri=f"{TMP}scanlearn/packs/p/")
+    left.add("s3", region=REGION, uri=f"{TMP}scanlearn/packs/{'0' * 24}-12-{'1' * 8}/")
+    left.add("s3", region=REGION, uri=f"{TMP}packs/{'0' * 24}-{'1' * 8}/")
     left.add("s3", region=REGION, uri=f"{TMP}scanlearn/tmp/")
     left.add("cluster", region=REGION, name="scanlearn")
     left.add("step", region=REGION, cluster_id=lent, name="")
@@ -523,8 +723,9 @@ def test_only_what_a_run_made_is_removed(aws, lent):
     left._file.close()
     said = []
     assert sweep("left", "emr", said.append).n_removed == 0
-    assert [line.count("left alone: ") * line.count("is no ") for line in said] == [1] * 4
-    assert aws.keys(BUCKET, "t/scanlearn/packs/p/") and states(aws)[lent] == "WAITING"
+    assert [line.count("left alone: ") * line.count("is no ") for line in said] == [1] * 7
+    assert len(aws.keys(BUCKET, "t/scanlearn/packs/p/") + aws.keys(BUCKET, f"t/scanlearn/packs/{'0' * 24}-12-")) == 2
+    assert states(aws)[lent] == "WAITING"
 
 
 # -- files on S3 ---------------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 
+import boto3
 import numpy as np
 import pytest
 
 from drivers import check, predict, run_sample, run_wols
 from tests.conftest import make_table, read_passes, write_csv
+from tests.moto_aws import moto_environment, surround
 
 DRIVERS = {"wols": run_wols.main, "sample": run_sample.main, "check": check.main}
 
@@ -165,6 +167,19 @@ def test_a_mistake_of_the_program_is_one_sentence_too(table, capsys, monkeypatch
 
 
 ON_EMR = ("--target", "y", "--weight", "w", "-r", "emr")
+
+
+def test_a_plan_counts_the_jobs_that_pack_where_the_table_lies(tmp_path, capsys, monkeypatch):
+    with moto_environment() as environment:
+        surround(monkeypatch, environment)
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="mine")
+        s3.put_object(Bucket="mine", Key="t.csv", Body=b"y,x,w\n" + b"".join(b"%d,%d,1\n" % (i % 7, i) for i in range(99)))
+        told = plan(capsys, run_wols.main, "s3://mine/t.csv", *ON_EMR)
+        assert told["packing_jobs"] == [2, 3] and told["emr"]["steps"] == [3, 4] and told["passes"] == [1, 1]
+        assert plan(capsys, run_wols.main, "s3://mine/t.csv", *ON_EMR, "--pack-here")["emr"]["steps"] == [1, 1]
+        assert run_wols.main(["s3://mine/t.csv", *ON_EMR, "--plan"]) == 0
+        assert "2 to 3 jobs where the table lies" in capsys.readouterr().out
 
 
 def test_a_plan_on_emr_tells_steps_hours_and_the_cost_by_the_price_that_is_given(table, capsys):

@@ -13,9 +13,9 @@ from drivers.packing.sources import find_sources
 from jobs.blocks import BLOCK_LINE, read_line
 from jobs.errors import BadRow, ScanError
 from jobs.mr_manifest import MRManifest
-from jobs.mr_pack import BYTES_BITS, MRPack, part_of
+from jobs.mr_pack import MRPack
 from jobs.mr_texts import MRTexts
-from jobs.pack_report import REPORT_LINE, PackQuery, PackReport
+from jobs.pack_report import BYTES_BITS, REPORT_LINE, PackQuery, PackReport, part_of, place_of
 from jobs.text import MISSING_TOKENS
 
 COLUMNS = ["y", "x", "shop", "z"]
@@ -108,7 +108,7 @@ def test_parts_are_the_pieces_of_the_files_and_their_blocks_are_full(tmp_path):
     assert report.parts[:, 1].sum() == sum(block.n_rows for block in blocks) == 10_000
     assert (np.diff(report.parts[:, 0]) > 0).all()
     assert set(report.parts[:, 0] >> BYTES_BITS) == {0, 1}
-    for part, n_rows, n_blocks, n_rejected in report.parts:
+    for part, n_rows, n_blocks, n_rejected, _ in report.parts:
         sizes = [block.n_rows for block in blocks if block.part == part]
         assert sizes == [700] * (n_rows // 700) + ([n_rows % 700] if n_rows % 700 else [])
         assert (len(sizes), n_rejected) == (n_blocks, 0)
@@ -137,14 +137,43 @@ def test_bad_rows_are_set_aside_with_their_file_up_to_the_allowance(tmp_path):
         path.write_text(path.read_text() + "1,two,shop 1,3\n1,2,shop 1\n")
     _, report, _ = packed(paths, tmp_path, max_bad_rows=4)
     assert report.parts[:, 3].sum() == 4 and report.parts[:, 1].sum() == 200
-    assert [[path.rsplit("/", 1)[1], text] for path, text, _ in report.rejects] == [
-        [name, text] for name in ("part-0.csv", "part-1.csv") for text in ("1,two,shop 1,3", "1,2,shop 1")
+    assert [(file, line, text) for file, line, text, _ in report.rejects_by_file()] == [
+        (file, line, text) for file in (0, 1) for line, text in ((102, "1,two,shop 1,3"), (103, "1,2,shop 1"))
     ]
-    assert "column 'x' holds 'two', which is not a finite number" in report.rejects[0][2]
+    assert "column 'x' holds 'two', which is not a finite number" in report.rejects_by_file()[0][3]
     with pytest.raises(ScanError, match="more than --max-bad-rows 3 bad rows; the first: .*part-0.csv"):
         packed(paths, tmp_path, max_bad_rows=3)
     with pytest.raises(BadRow, match=r"part-0\.csv: column 'x' holds 'two'"):
         packed(paths, tmp_path)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("num_cores", [1, 5])
+def test_a_bad_row_has_the_line_that_an_editor_shows_whatever_the_pieces(tmp_path, num_cores, line_end):
+    """The header and empty lines count."""
+    paths = write_files(tmp_path, n=500, line_end=line_end)
+    expected = []
+    for i, path in enumerate(paths):
+        lines = path.read_bytes().decode().split(line_end)
+        for j in (3, 40, 41, 300, 499 - i):
+            lines[j:j] = ["", f"{j},two,shop {i},3"]
+        path.write_bytes(line_end.join(lines).encode())
+        shown = path.read_text().split("\n")  # which reads any line end as one
+        expected += [(i, number, text) for number, text in enumerate(shown, 1) if ",two," in text]
+    _, report, _ = packed(paths, tmp_path, f"--num-cores={num_cores}", max_bad_rows=10)
+    assert [(file, line, text) for file, line, text, _ in report.rejects_by_file()] == expected
+    assert report.parts[:, 4].sum() == sum(path.read_bytes().count(b"\n") for path in paths)
+
+
+@pytest.mark.parametrize(
+    "setting", ["textinputformat.record.delimiter=;", "mapreduce.input.linerecordreader.line.maxlength=100"]
+)
+def test_where_hadoop_does_not_cut_at_line_ends_no_line_is_told(tmp_path, setting):
+    paths = write_files(tmp_path, n=50)
+    for path in paths:
+        path.write_text(path.read_text() + "1,two,shop 1,3\n")
+    _, report, _ = packed(paths, tmp_path, "-D", setting, max_bad_rows=2)
+    assert [(file, line) for file, line, _, _ in report.rejects_by_file()] == [(0, None), (1, None)]
 
 
 @pytest.mark.parametrize(
@@ -192,3 +221,10 @@ def test_parts_are_ordered_as_files_and_bytes():
     assert numbers == sorted(numbers) and len(set(numbers)) == 6
     with pytest.raises(ScanError, match="which is not one of the table"):
         part_of("hdfs://node:9000/c.csv", 0, paths)
+
+
+def test_a_file_is_known_by_any_of_its_urls_and_its_bucket_is_part_of_it():
+    assert place_of("hdfs:///a/x.csv") == place_of("hdfs://node:9000/a/x.csv") == "/a/x.csv"
+    assert place_of("s3://bucket/a/x.csv") == place_of("s3a://bucket/a/x.csv") != place_of("s3://other/a/x.csv")
+    paths = ["s3://one/x.csv", "s3://two/x.csv"]
+    assert part_of("s3a://two/x.csv", 5, paths) == part_of("s3://one/x.csv", 5, paths) + (1 << BYTES_BITS)

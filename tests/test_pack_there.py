@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -97,7 +98,75 @@ def test_a_bad_row_is_named_by_its_file_and_line_and_set_aside_where_allowed(run
     with open("ok/rejects.csv", newline="") as file:
         rejects = list(csv.DictReader(file))
     assert [reject["value"] for reject in rejects] == ["1,two,shop 1,2024-05-01"] * 2
-    assert [reject["file"].rsplit("/", 1)[1] for reject in rejects] == ["part-0.csv", "part-1.csv"]
+    assert [(reject["file"], reject["line"]) for reject in rejects] == [(f"{url}/part-{i}.csv", "1001") for i in range(2)]
+
+
+def test_lines_are_counted_as_an_editor_does_over_all_pieces(tmp_path, run_wols, put):
+    """In files of each kind of line ends, with bad rows after empty lines near the ends of the pieces and elsewhere."""
+    url = put("lines", n=300)
+    rng = np.random.default_rng(2)
+    whole = (tmp_path / "lines" / "part-0.csv").read_text().split("\n")
+    expected = []
+    for i, line_end in enumerate(["\n", "\r\n", "\r"]):
+        lines = list(whole)
+        for j in sorted(rng.choice(np.arange(1, 300), 40, replace=False), reverse=True):
+            lines[j:j] = ["", f"{j},two,shop 1,2024-05-01"]
+        (tmp_path / "lines" / f"part-{i}.csv").write_bytes(line_end.join(lines).encode())
+        expected += [(f"part-{i}.csv", str(n)) for n, line in enumerate(lines, 1) if ",two," in line]
+    hadoop("-put", "-f", str(tmp_path / "lines"), THERE, check=True)
+    fit = ("--target", "y", "--features", "x", "--no-report", "--no-diagnostics", "--max-bad-rows", "1000")
+    done = run_wols(url, *fit, "-r", "hadoop", "--run-dir", "there", "-D", "mapreduce.job.maps=12")
+    assert done.returncode == 0, done.stderr
+    assert "packed from" in done.stderr and "through this machine" not in done.stderr
+    done = run_wols("lines/", *fit, "--run-dir", "here")
+    assert done.returncode == 0, done.stderr
+    for name in ("there", "here"):
+        with open(f"{name}/rejects.csv", newline="") as file:
+            told = [(os.path.basename(reject["file"]), reject["line"]) for reject in csv.DictReader(file)]
+        assert told == expected and len(told) == 120
+
+
+def test_two_machines_that_pack_a_table_at_once_have_a_pack_each(tmp_path, run_wols, put):
+    """By two caches, as two machines have them."""
+    url = put("twice", n=2000)
+    fit = ("--target", "y", "--features", "x", "--no-report", "--no-diagnostics", "-r", "hadoop")
+
+    def command(cache, run):
+        return run_wols.command(url, *fit, "--cache-dir", f"cache-{cache}", "--run-dir", run)
+
+    programs = [
+        subprocess.Popen(command(name, name), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for name in "ab"
+    ]
+    for program in programs:
+        _, err = program.communicate(timeout=300)
+        assert program.returncode == 0 and "packed from" in err, err
+    packs = [json.loads(where.read_text())["url"] for where in tmp_path.glob("cache-?/packs/*/where.json")]
+    assert len(set(packs)) == 2
+    assert read_model("a")["parameters"] == read_model("b")["parameters"]
+    for name in "ab":
+        done = subprocess.run(command(name, f"{name}-again"), stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0 and "found packed" in done.stderr, done.stderr
+    assert not [line for pack in packs for line in hadoop("-ls", pack).splitlines() if line.startswith("d")]
+    hadoop("-rm", "-r", "-skipTrash", *packs, check=True)
+
+
+def test_a_run_that_is_killed_while_packing_leaves_a_pack_that_the_next_run_removes(tmp_path, run_wols, put):
+    url = put("killed", n=2000)
+    home = f"/tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME', 'root')}"
+    before = set(hadoop("-ls", "-C", f"{home}/packs").split())
+    numbers = ("--target", "y", "--features", "x", "--no-report", "-r", "hadoop", "--setup", "sleep 60")
+    process = subprocess.Popen(run_wols.command(url, *numbers, "--run-dir", "r"), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not (new := set(hadoop("-ls", "-C", f"{home}/packs").split()) - before):
+        assert time.monotonic() < deadline and process.poll() is None
+    process.kill()
+    process.communicate()
+    done = run_wols(url, *FIT, "-r", "hadoop", "--run-dir", "again")
+    assert done.returncode == 0, done.stderr
+    (left,) = new
+    assert f"removed what a killed run left: hdfs://{left}" in done.stderr
+    assert left not in hadoop("-ls", "-C", f"{home}/packs").split()
+    assert hadoop("-ls", f"{home}/tmp").strip() == ""
 
 
 def test_what_cannot_be_packed_in_pieces_goes_through_this_machine_and_says_why(run_wols, put):

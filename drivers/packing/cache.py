@@ -44,7 +44,7 @@ def default_cache_dir() -> str:
 
 @dataclass
 class Pack:
-    """A whole pack: its blocks on disk, or on a cluster at `url`, all else on disk."""
+    """A whole pack: its blocks on disk, or where a cluster reads them, at `url`; all else on disk."""
 
     folder: str
     manifest: Manifest
@@ -95,7 +95,7 @@ class Pack:
                 yield from f
         else:
             assert self.read_url is not None
-            yield from self.read_url(f"{self.url}/part-*")
+            yield from self.read_url(self.url)
 
     @property
     def rejects(self) -> str | None:
@@ -180,7 +180,7 @@ def preview(sources: list[Source], options: InputOptions, contents: PackContents
 def folder_of(
     cache_dir: str, sources: list[Source], options: InputOptions, contents: PackContents, where: str | None = None
 ) -> str:
-    """The folder of a pack in the cache; `where`: on which cluster its blocks are, None for here.
+    """The folder of a pack in the cache; `where`: the place below which a cluster has its blocks, None for here.
 
     :raises ScanError: a cache folder whose path mrjob would not take as it stands
     """

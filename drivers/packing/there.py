@@ -1,4 +1,4 @@
-"""Packing where the data lie: delimited text on a cluster becomes blocks on that cluster, by the map tasks of one job.
+"""Packing where the data lie: delimited text that a cluster reads becomes blocks beside it, by the map tasks of one job.
 
     MRTexts      the texts of columns of text, where there are such columns    one job over the text
     MRPack       text -> blocks and a report of each part, which stay there    one job over the text
@@ -28,24 +28,26 @@ from drivers.packing.formats import Reader, open_table
 from drivers.packing.formats.delimited import DelimitedReader
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import EXACT, MOST_TEXTS, TEXT_TYPE
-from drivers.packing.manifest import make_manifest, write_records
+from drivers.packing.manifest import Manifest, make_manifest, write_records
 from drivers.packing.pack import REJECTS, Rejects, parse_ahead, rows_per_block
 from drivers.packing.sources import compression
 from drivers.packing.stores.source import Source
 from drivers.run_directory import LOG
 from drivers.runners.execution import execute
-from drivers.runners.hadoop.runner import Hadoop
+from drivers.runners.runner import PackingRunner
 from jobs.errors import ScanError
 from jobs.moments import Moments
 from jobs.mr_manifest import MRManifest
-from jobs.mr_pack import BYTES_BITS, MRPack
+from jobs.mr_pack import MRPack
 from jobs.mr_texts import MRTexts
 from jobs.mrjob_compat import MRJob
-from jobs.pack_report import PackQuery, PackReport
+from jobs.pack_report import BYTES_BITS, PackQuery, PackReport, place_of
 
 WHERE = "where.json"
-# Others mean something in the paths that Hadoop reads: patterns, and lists.
-PLAIN_PATH = re.compile(r"[\w./=@+-]+")
+# What Hadoop reads as it stands: no patterns and lists, no path that it would write otherwise, no name that it passes over.
+PLAIN_PATH = re.compile(r"(?:/(?!\.\.?/)[\w.=@+-]+)*/(?![._])[\w.=@+-]+")
+# By these names, whatever they hold, it takes files for compressed ones.
+COMPRESSED_NAME = re.compile(r"\.(?:gz|bz2|deflate|zst|lz4|snappy|lzo)")
 
 
 class NotInPieces(Exception):
@@ -53,74 +55,88 @@ class NotInPieces(Exception):
 
 
 def pack_there(
-    runner: Hadoop,
+    runner: PackingRunner,
     sources: list[Source],
     options: InputOptions,
     contents: PackContents,
     cache_dir: str | None,
 ) -> Pack:
-    """The pack of files on the runner's own file system: found there, or made there now.
+    """The pack of files on the runner's file system: found there, or made there now.
 
     :raises NotInPieces: where it must go through this machine
     :raises ScanError: input that cannot be packed
     """
-    home = f"{runner.home}/packs"
-    folder = folder_of(os.path.abspath(cache_dir or default_cache_dir()), sources, options, contents, home)
+    cache_dir = os.path.abspath(cache_dir or default_cache_dir())
+    folder = folder_of(cache_dir, sources, options, contents, where=f"{runner.home}/packs")
     os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
     with locked(folder + ".lock"):
         manifest, url = read_manifest(folder), _where(folder)
-        if manifest is not None and manifest.n_rejected <= contents.max_bad_rows and url and runner.files.present([url]):
+        if manifest is not None and manifest.n_rejected <= contents.max_bad_rows and url and runner.has_pack(url):
             os.utime(folder)
-            return Pack(folder, manifest, options, True, url=url, read_url=runner.files.lines)
+            return Pack(folder, manifest, options, True, url=url, read_url=runner.read_pack)
         growing = folder + ".partial"
         shutil.rmtree(growing, ignore_errors=True)
         os.mkdir(growing, mode=0o700)
         try:
             packing = Packing(runner, sources, open_table(sources, options), contents, growing)
-            manifest = packing.run()
+            manifest, url = packing.run(os.path.basename(folder))
             same_as_before(sources)
-            url = f"{home}/{os.path.basename(folder)}-{manifest.fingerprint}"
-            if not runner.files.present([url]):
-                runner.files.move(packing.output, url)
             with open(os.path.join(growing, WHERE), "w", encoding="utf-8") as file:
                 json.dump({"url": url}, file)
             shutil.rmtree(folder, ignore_errors=True)
             os.rename(growing, folder)
+            runner.keep_pack(url)
+        except NotInPieces:
+            shutil.rmtree(growing, ignore_errors=True)
+            runner.stand_down()
+            raise
         except BaseException:
             shutil.rmtree(growing, ignore_errors=True)
             raise
-    return Pack(folder, manifest, options, False, url=url, read_url=runner.files.lines)
+    return Pack(folder, manifest, options, False, url=url, read_url=runner.read_pack)
 
 
 class Packing:
-    """The jobs that pack one table; `output`: where its blocks are."""
+    """The jobs that pack one table."""
 
-    def __init__(self, runner: Hadoop, sources: list[Source], reader: Reader, contents: PackContents, folder: str) -> None:
+    def __init__(
+        self, runner: PackingRunner, sources: list[Source], reader: Reader, contents: PackContents, folder: str
+    ) -> None:
         if not isinstance(reader, DelimitedReader) or reader.text is None:
             raise NotInPieces("only delimited text in UTF-8 is packed where it lies")
         for source in sources:
             if compression(source):
                 raise NotInPieces(f"{source.shown} is compressed")
-            if not PLAIN_PATH.fullmatch(_path(source)):
-                raise NotInPieces(f"{source.shown} has a name that Hadoop takes for more than one")
-        if len(sources) >= 1 << (63 - BYTES_BITS):
-            raise NotInPieces(f"there are {len(sources):,} files")
+            if not PLAIN_PATH.fullmatch(place_of(source.path)):
+                raise NotInPieces(f"{source.shown} has a name that Hadoop does not take as it stands")
+            if COMPRESSED_NAME.fullmatch(os.path.splitext(source.path)[1]):
+                raise NotInPieces(f"{source.shown} has the name of a compressed file")
+        if len({place_of(source.path) for source in sources}) < len(sources) or len(sources) >= 1 << (63 - BYTES_BITS):
+            raise NotInPieces("tasks could not tell its files apart")
+        inputs = runner.inputs_for([source.path for source in sources])
+        if inputs is None:
+            raise NotInPieces(f"a job cannot be told the names of {len(sources):,} files that are not all below one folder")
         self.runner, self.sources, self.reader, self.contents = runner, sources, reader, contents
-        self.folder = folder
+        self.folder, self.inputs = folder, inputs
         self.columns = ColumnTypes(reader, sources, contents)
-        self.output = f"{runner.tmp}/packed"
 
-    def run(self) -> Any:
-        """Packs, and writes what is known of the blocks into the folder; gives the manifest."""
+    def run(self, name: str) -> tuple[Manifest, str]:
+        """Packs, and writes what is known of the blocks into the folder; gives the manifest, and where the blocks are.
+
+        :param name: of the pack, as its URL is to begin it
+        """
         self._check_kinds()
+        # Written down before what writes it is there, so it is removed after that has ended.
+        url = self.runner.begin_pack(name)
+        self.runner.make_ready()
         texts = self._texts()
         query = self._query(texts)
-        self._job(MRPack, "packing there", query, self._inputs(), ["-D", "mapreduce.job.reduces=0"], self.output)
-        (line,) = self._job(MRManifest, "reports", query, [self.output]) or (None,)
+        self._job(MRPack, "packing there", query, self.inputs, ["-D", "mapreduce.job.reduces=0"], url)
+        (line,) = self._job(MRManifest, "reports", query, [url]) or (None,)
         if line is None:
             raise ScanError(f"{self.sources[0].shown} holds no rows of data")
         report = PackReport.from_line(line)
-        n_rows, n_blocks, n_rejected = (int(n) for n in report.parts[:, 1:].sum(axis=0))
+        n_rows, n_blocks, n_rejected = (int(n) for n in report.parts[:, 1:4].sum(axis=0))
         if n_rows == 0:
             raise ScanError(f"{self.sources[0].shown} holds no rows" + (" that can be used" if n_rejected else " of data"))
         self._check_whole(report.moments)
@@ -131,7 +147,7 @@ class Packing:
         )  # fmt: skip
         self._write_rejects(report)
         write_records(self.folder, manifest, report.sample, texts)
-        return manifest
+        return manifest, url
 
     def _check_kinds(self) -> None:
         self.columns.check()
@@ -149,7 +165,7 @@ class Packing:
             return {}
         found: dict[str, list[str]] = {name: [] for name in named}
         too_many = f"has more than {MOST_TEXTS:,} different texts"
-        for line in self._job(MRTexts, "texts", self._query({name: [] for name in named}, named), self._inputs()):
+        for line in self._job(MRTexts, "texts", self._query({name: [] for name in named}, named), self.inputs):
             entry = json.loads(line)
             if entry["texts"] is None:
                 if entry["column"] in self.contents.hashed:
@@ -168,7 +184,7 @@ class Packing:
             columns=self.reader.names,
             chosen=chosen,
             texts=texts,
-            paths=[_path(source) for source in self.sources],
+            paths=[source.path for source in self.sources],
             delimiter=self.reader.delimiter,
             header=self.reader.text.header,
             missing_tokens=self.reader.text.missing_tokens,
@@ -177,9 +193,6 @@ class Packing:
             block_rows=rows_per_block(len(chosen)),
             sample_rows=self.contents.sample_rows,
         )
-
-    def _inputs(self) -> list[str]:
-        return [source.path for source in self.sources]
 
     def _job(
         self,
@@ -194,14 +207,14 @@ class Packing:
         with open(path, "w", encoding="ascii") as file:
             file.write(query.to_line() + "\n")
         n_bytes = sum(source.size for source in self.sources)
-        arguments = ["--runner=hadoop", *self.runner.maps_for(n_bytes), *self.runner.arguments, *switches]
-        output = [f"--output-dir={out}"] if out else []
-        progress = self.runner.setting.progress
+        runner, output = self.runner, [f"--output-dir={out}"] if out else []
+        arguments = [f"--runner={runner.user.alias}", *runner.maps_for(n_bytes), *runner.arguments, *switches]
+        progress = runner.setting.progress
         try:
             with progress.metered(title) as meter:
                 return execute(
-                    self.runner, job, [*arguments, *output, f"--query={path}", *inputs], meter,
-                    log=self.runner.setting.directory.file(LOG), n_blocks=0, say=progress.say, read_output=not out,
+                    runner, job, [*arguments, *output, f"--query={path}", *inputs], meter,
+                    log=runner.setting.directory.file(LOG), n_blocks=0, say=progress.say, read_output=not out,
                 )  # fmt: skip
         except ScanError as error:
             raise self._located(error) from None
@@ -210,8 +223,7 @@ class Packing:
 
     def _located(self, error: ScanError) -> ScanError:
         """The error of a task about a row, with the line where that row stands: found by reading its file up to there."""
-        named = re.match(r"(\w+://[^/]*)(/\S+): ", str(error))
-        source = next((source for source in self.sources if named and _path(source) == named[2]), None)
+        source = next((source for source in self.sources if f"{source.path}: " in str(error)), None)
         if source is None:
             return error
         parser, rejects = self.reader.parser(self.columns.types), Rejects(self.folder, self.contents.max_bad_rows)
@@ -245,12 +257,8 @@ class Packing:
             with open(os.path.join(self.folder, REJECTS), "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(["file", "line", "column", "value", "reason"])
-                writer.writerows([path, "", "", text, reason] for path, text, reason in report.rejects)
-
-
-def _path(source: Source) -> str:
-    """The path of a URL from its first slash on."""
-    return "/" + source.path.partition("://")[2].partition("/")[2].lstrip("/")
+                for i, line, text, reason in report.rejects_by_file():
+                    writer.writerow([self.sources[i].shown, line, "", text, reason])
 
 
 def _where(folder: str) -> str | None:

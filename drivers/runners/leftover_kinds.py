@@ -77,8 +77,9 @@ def _kill_application(entry: Entry) -> str | None:
 def _remove_on_s3(entry: Entry) -> str | None:
     from drivers.runners.aws.s3_files import S3Files
 
-    if not re.fullmatch(r"s3://[^/]+/(.+/)?scanlearn/tmp/[^/]+/", entry["uri"]):
-        raise NotOursError(f"{entry['uri']} is no folder of a run's passes")
+    # What passes write, and a pack that a job was writing; those that are sent have longer names.
+    if not re.fullmatch(r"s3://[^/]+/(.+/)?scanlearn/(tmp/[^/]+|packs/[0-9a-f]{24}-[0-9a-f]{8})/", entry["uri"]):
+        raise NotOursError(f"{entry['uri']} is no folder that a run writes and removes")
     return entry["uri"] if S3Files(entry["region"]).remove(entry["uri"]) else None
 
 

@@ -11,7 +11,7 @@ Every default of a runner gives way to the user's own switch or mrjob.conf.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -104,6 +104,59 @@ class Runner:
     def common_defaults(self) -> dict[str, str | None]:
         """Switches for any runner: mrjob travels in our zip or is here already; a failed job keeps no copy of the data."""
         return {"--local-tmp-dir": self.temporary(), "--cleanup-on-failure": "TMP", "--no-bootstrap-mrjob": None}
+
+
+class PackingRunner(Runner):
+    """A runner whose jobs can pack files where they lie, into packs on the file system that its tasks read.
+
+    home: where its runs keep what later ones find again, without a slash at the end
+    """
+
+    home: str
+
+    def make_ready(self) -> None:
+        """Sees that jobs can run, which may cost from here on; a second call does nothing."""
+
+    def stand_down(self) -> None:
+        """Lets go of what costs, since for long no job will run; `make_ready` takes it again."""
+
+    def maps_for(self, n_bytes: int) -> list[str]:
+        """The switches for as many map tasks as so many bytes are worth, unless the user has asked for another number."""
+        # Streaming's input format cuts by the number of map tasks asked for, and at the file system's blocks.
+        return self.user.jobconf({"mapreduce.job.maps": str(n_splits(n_bytes))})
+
+    def inputs_for(self, urls: list[str]) -> list[str] | None:
+        """The words by which a job is told the files it reads; None for more than it can be told."""
+        return urls
+
+    def begin_pack(self, name: str) -> str:
+        """The URL of a new folder for a job to write; it goes with the run, unless it is kept.
+
+        The job writes where the pack will stay, under a name that no other run has, and nothing is moved: S3 renames by a
+        copy of every byte, and `hadoop fs -mv` puts a folder into one of its name that another machine has just made.
+        """
+        url = f"{self.home}/packs/{name}-{os.urandom(4).hex()}"
+        self._pack_begins(url)
+        return url
+
+    def keep_pack(self, url: str) -> None:
+        """The pack is whole: it stays when the run ends."""
+        raise NotImplementedError
+
+    def has_pack(self, url: str) -> bool:
+        """Whether a pack is still there."""
+        raise NotImplementedError
+
+    def read_pack(self, url: str) -> Iterator[bytes]:
+        """The lines of a pack, as they come.
+
+        :raises ScanError: when they cannot be read
+        """
+        raise NotImplementedError
+
+    def _pack_begins(self, url: str) -> None:
+        """Writes down a folder that is about to be there."""
+        raise NotImplementedError
 
 
 class ReferringRunner(Runner):

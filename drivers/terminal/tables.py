@@ -52,7 +52,7 @@ def print_plan(plan: dict[str, Any]) -> None:
         rows.append(("", "the rows stream through this program once"))
     else:
         rows += [
-            ("packing", "done already" if plan["is_packed"] else "one read of the input"),
+            ("packing", _packing(plan)),
             ("read a pass", f"{about}{size(plan['bytes_a_pass'])} by {count(n_tasks, 'map task')}"),
             ("memory a task", f"about {size(plan['memory_a_task'])}"),
             ("shuffled a pass", f"at most {plan['records_shuffled']:,} records"),
@@ -106,6 +106,13 @@ def _rented(plan: dict[str, Any]) -> list[tuple[str, str]]:
     rate = size(assumed["node_bytes_a_second"])
     rows.append(("  assumed", f"{start}{assumed['step_seconds']} s a step, {rate} a second and node"))
     return rows
+
+
+def _packing(plan: dict[str, Any]) -> str:
+    if plan["is_packed"]:
+        return "done already"
+    jobs = plan["packing_jobs"]
+    return f"{_range(jobs, '{:,}')} jobs where the table lies" if jobs[1] else "one read of the input"
 
 
 def _range(ends: list[Any], form: str) -> str:

@@ -23,6 +23,7 @@ from moto.iam import models as iam_models
 
 ENDED = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 HADOOP_VERSIONS = (((7, 8), "3.4.1"), ((7, 4), "3.4.0"), ((7, 0), "3.3.6"), ((6, 0), "3.2.1"), ((0, 0), "2.8.5"))
+STEP_CHARACTERS = 10240
 IDLE_SECONDS = range(60, 604800 + 1)
 
 
@@ -75,6 +76,8 @@ class Cluster(models.Cluster):
             if getattr(self, "state", None) in (*ENDED, "TERMINATING"):
                 raise ValidationException("A job flow that is shutting down, terminated, or finished may not be modified.")
             added = [Step(**step) for step in steps]
+            if any(len(step.jar) + sum(map(len, step.args)) > STEP_CHARACTERS for step in added):
+                raise ValidationException(f"The string values of a step exceed a total of {STEP_CHARACTERS} characters.")
             self.steps += added
             self.changed.notify_all()
         return added

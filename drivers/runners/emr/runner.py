@@ -1,16 +1,17 @@
 """Hadoop Streaming on Amazon's Elastic MapReduce. The packed table and the code go to S3 once; a driver makes one cluster
-for all its passes and ends it, or uses the one that --cluster-id names and leaves it running.
+for all its jobs and ends it, or uses the one that --cluster-id names and leaves it running.
 
 On S3, below scanlearn/ in the folder that --cloud-tmp-dir names:
 
-    packs/NAME/blocks.txt   a packed table, found again by later runs
+    packs/NAME/blocks.txt   a packed table, found again by later runs; one packed there has a file a task
     code/HASH/jobs.zip      the code, and archives of the user's
-    tmp/RUN/                what the passes of one run write, removed with it
+    tmp/RUN/                what the jobs of one run write besides, removed with it
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any, ClassVar
 from drivers import interruption
 from drivers.durations import show_duration
 from drivers.packing.cache import Pack
+from drivers.packing.stores import s3
 from drivers.runners.aws.clients import UnreachableError, region_or_default
 from drivers.runners.aws.s3_files import S3Files
 from drivers.runners.emr.clusters import (
@@ -37,7 +39,7 @@ from drivers.runners.emr.request import instance_hours
 from drivers.runners.emr.steps import await_end, cancel_named
 from drivers.runners.failures import YARN_HINTS
 from drivers.runners.hadoop.runner import QUIET
-from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes, kernel_choice, n_splits
+from drivers.runners.runner import PackingRunner, Setting, block_lines, carried_bytes, kernel_choice
 from drivers.runners.shipping import build_zip
 from drivers.runners.staging import archives_of, digest, name_of_run, pieces, plain_name
 from drivers.runners.switches import Switches
@@ -48,17 +50,21 @@ from jobs.errors import ScanError
 from jobs.mrjob_compat import MRJob
 
 SECONDS_BETWEEN_LOOKS = 5
+# AWS takes 10,240 characters for all words of a step: ours, 1,200, and some of the user's find room beside the inputs.
+INPUT_CHARACTERS = 6144
+RECURSIVE = "mapreduce.input.fileinputformat.input.dir.recursive"
 
 
-class EMR(Runner):
+class EMR(PackingRunner):
     """See the module."""
 
+    packs_on = "s3://"
     hints: ClassVar[dict[str, str]] = {
         r"keeps no logs": "logs tell a task's own error: `drivers/cluster.py create --log-uri s3://...` keeps them",
         r"its logs cannot be read": "logs tell a task's own error, and may not be read here",
         **YARN_HINTS,
         r"AccessControlException|Access Denied|Status Code: 403": (
-            "the nodes may not read or write the bucket; their instance profile needs it"
+            "the nodes may not read or write a bucket; their instance profile needs it, or --pack-here for that of a table"
         ),
     }
 
@@ -70,14 +76,17 @@ class EMR(Runner):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.region = region_or_default(self.user.option("region"))
-        self.home = home_of(self.user)
+        self.home = home_of(self.user).rstrip("/")
         self.files = S3Files(self.region, setting.leftovers)
         name = name_of_run(setting)
-        self.tmp = f"{self.home}tmp/{name}/"
+        self.tmp = f"{self.home}/tmp/{name}/"
         self.every = float(self.user.option("check_cluster_every") or SECONDS_BETWEEN_LOOKS)
         self.cluster_id = self.user.option("cluster_id") or None
         self._lent = self.cluster_id is not None
         self._left: dict[str, tuple[str, dict[str, str]]] = {}  # by what it is: its name among the leftovers, what is known
+        self._folders: dict[str, str] = {}  # that are removed with the run, and their names among the leftovers
+        self._staged: tuple[str, dict[str, str]] | None = None
+        self._is_ready = False
         if self.cluster_id:
             lent = describe(self.region, self.cluster_id)
             if lent.state in OVER:
@@ -87,9 +96,16 @@ class EMR(Runner):
 
     def bring(self, pack: Pack) -> None:
         """Sends the code and the lines of the pack to S3, unless they are there, and sees that there is a cluster."""
+        self._stage_code()
+        self.inputs = [pack.url or self._stage_lines(pack)]
+        self.make_ready()
+        self.arguments = [*self.maps_for(carried_bytes(pack.n_bytes)), *self.arguments]
+
+    def make_ready(self) -> None:
+        if self._is_ready:
+            return
         code, archives = self._stage_code()
-        lines = self._stage_lines(pack)
-        self._remember("s3", uri=self.tmp)
+        self._folder_begins(self.tmp)
         # When all is there: nothing is rented while bytes travel.
         if self.cluster_id is None:
             self._make_cluster()
@@ -101,20 +117,24 @@ class EMR(Runner):
             "--no-check-input-paths": None,
             "--release-label": cluster.release or None,
         }
-        n_maps = n_splits(carried_bytes(pack.n_bytes))
-        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", "mapreduce.job.maps": str(n_maps), **QUIET})
+        jobconf = self.user.jobconf({"mapreduce.job.reduces": "1", **QUIET})
         ours = {"--region": self.region, "--cloud-tmp-dir": self.tmp, "--cluster-id": cluster.cluster_id}
         arguments = [archives.get(word, word) for word in self.user.with_defaults(defaults)]
         arguments = [word for word in arguments if word.partition("=")[0] not in ours]
         chosen = [f"{switch}={value}" for switch, value in ours.items()]
         self.arguments = [*jobconf, *kernel_choice(), *arguments, *chosen, f"--py-files={code}"]
-        self.inputs = [lines]
+        self._is_ready = True
+
+    def stand_down(self) -> None:
+        if self._is_ready and not self._lent:
+            self._end_cluster()
+            self.cluster_id, self._is_ready = None, False
 
     def job_runner(self, job: MRJob) -> EMRRunner:
         job._runner_class = lambda: EMRRunner
         running = job.make_runner()
         running.files, running.tell = self.files, lambda text: None
-        # A pass that failed ends the run, and the logs of a cluster come sooner when it has ended.
+        # A job that failed ends the run, and the logs of a cluster come sooner when it has ended.
         running.give_up = self._end_cluster
         return running
 
@@ -143,7 +163,7 @@ class EMR(Runner):
         self._forget("step")
 
     def close(self) -> None:
-        """Ends the cluster of this run, and removes what its passes have on S3."""
+        """Ends the cluster of this run, and removes what its jobs have on S3, but for packs that are whole."""
         errors = []
         for end in (self._end_cluster, self._cancel_step, self.files.close, self._remove_files):
             try:
@@ -155,21 +175,46 @@ class EMR(Runner):
 
     # -- S3 --------------------------------------------------------------------------------------------------------------
 
+    def inputs_for(self, urls: list[str]) -> list[str] | None:
+        if sum(len("-input") + len(url) for url in urls) <= INPUT_CHARACTERS:
+            return urls
+        # A folder names them all, if there is nothing else in it, and it is not of those that Hadoop passes over.
+        folder = os.path.commonprefix(urls).rpartition("/")[0]
+        is_seen = re.fullmatch(r"s3://[^/]+/(.*/)?[^/_.][^/]*", folder)
+        is_whole = is_seen and {source.path for source in s3.find(f"{folder}/")} == set(urls)
+        return ["-D", f"{RECURSIVE}=true", folder] if is_whole else None
+
+    def keep_pack(self, url: str) -> None:
+        self._forget_folder(f"{url}/")
+
+    def has_pack(self, url: str) -> bool:
+        return bool(self.files.below(f"{url}/part-"))
+
+    def read_pack(self, url: str) -> Iterator[bytes]:
+        for source in s3.find(f"{url}/part-*"):
+            with s3.open_stream(source) as stream:
+                yield from stream
+
+    def _pack_begins(self, url: str) -> None:
+        self._folder_begins(f"{url}/")
+
     def _stage_lines(self, pack: Pack) -> str:
-        uri = f"{self.home}packs/{pack.name}/blocks.txt"
+        uri = f"{self.home}/packs/{pack.name}/blocks.txt"
         self._put(block_lines(pack.blocks, pack.index), uri, carried_bytes(pack.n_bytes))
         return uri
 
     def _stage_code(self) -> tuple[str, dict[str, str]]:
-        """Brings the code and the user's archives to S3; gives where the code is, and the switch for each archive by the
-        switch that names it here."""
-        zip_path = self.setting.directory.file("jobs.zip")
-        build_zip(zip_path)
-        archives = {word: switch(self._stage(path)) for word, (path, switch) in archives_of(self.user).items()}
-        return self._stage(zip_path), archives
+        """Brings the code and the user's archives to S3, once; gives where the code is, and the switch for each archive by
+        the switch that names it here."""
+        if self._staged is None:
+            zip_path = self.setting.directory.file("jobs.zip")
+            build_zip(zip_path)
+            archives = {word: switch(self._stage(path)) for word, (path, switch) in archives_of(self.user).items()}
+            self._staged = self._stage(zip_path), archives
+        return self._staged
 
     def _stage(self, path: str) -> str:
-        uri = f"{self.home}code/{digest(path)}/{plain_name(path)}"
+        uri = f"{self.home}/code/{digest(path)}/{plain_name(path)}"
         self._put(pieces(path), uri, os.path.getsize(path))
         return uri
 
@@ -179,9 +224,18 @@ class EMR(Runner):
                 self.files.put(content, uri, n_bytes, advance)
 
     def _remove_files(self) -> None:
-        if "s3" in self._left:
-            self.files.remove(self.tmp)
-            self._forget("s3")
+        for folder in list(self._folders):
+            self.files.remove(folder)
+            self._forget_folder(folder)
+
+    def _folder_begins(self, uri: str) -> None:
+        """Writes down a folder that is about to be there."""
+        if uri not in self._folders:
+            self._folders[uri] = self.setting.leftovers.add("s3", region=self.region, uri=uri)
+
+    def _forget_folder(self, uri: str) -> None:
+        """It is gone, or is to stay."""
+        self.setting.leftovers.forget(self._folders.pop(uri))
 
     # -- the cluster -----------------------------------------------------------------------------------------------------
 

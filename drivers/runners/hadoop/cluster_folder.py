@@ -1,6 +1,6 @@
 """What a run brings to the file system of a cluster, and finds there again, whether its jobs are Hadoop's or Spark's.
 
-HOME/packs/NAME/blocks.txt   a packed table
+HOME/packs/NAME/blocks.txt   a packed table; one that a job has packed there has a file a task
 HOME/code/HASH/NAME          code and archives
 HOME/tmp/RUN                 what one run writes, removed with it
 """
@@ -52,6 +52,10 @@ class ClusterFolder:
         """Writes down a folder that is about to be there."""
         if folder not in self._folders:
             self._folders[folder] = self._setting.leftovers.add("hdfs", **place(self.files.binary), path=folder)
+
+    def stays(self, folder: str) -> None:
+        """It is to stay when the run ends."""
+        self.has_gone(folder)
 
     def has_gone(self, folder: str) -> None:
         """It is no longer there."""

@@ -106,14 +106,6 @@ class HadoopFileSystem:
                 process.wait()
                 process.stdout.close()
 
-    def move(self, path: str, to: str) -> None:
-        """Gives a file or folder another name, and makes the folder it is to lie in.
-
-        :raises ScanError: what could not be moved
-        """
-        self._must([*SETTINGS, *PRIVATELY, "-mkdir", "-p", os.path.dirname(to)], to)
-        self._must([*SETTINGS, "-mv", path, to], to)
-
     def remove(self, *paths: str) -> bool:
         """Removes what is there, and all in it; False where there was nothing.
 

@@ -15,8 +15,8 @@ from drivers.runners.hadoop.files import HadoopFileSystem
 from drivers.runners.leftover_kinds import NotOursError
 from jobs.errors import ScanError
 
-# Of a run, besides packs and code: its own folder, and where YARN keeps the files of a job.
-FOLDER = re.compile(r"tmp/[\w.-]+-[0-9a-f]{8}|\.staging/job_\d+_\d+", re.ASCII)
+# Of a run, besides packs and code: its own folder, a pack that a job was writing, where YARN keeps the files of a job.
+FOLDER = re.compile(r"tmp/[\w.-]+-[0-9a-f]{8}|packs/[0-9a-f]{24}-[0-9a-f]{8}|\.staging/job_\d+_\d+", re.ASCII)
 APPLICATION = re.compile(r"application_\d+_\d+", re.ASCII)
 # The path without its first slash; without what means something to the client, or in a list of paths.
 URL = re.compile(r"""(?:[a-z][a-z0-9+.-]*:(?://[\w.:-]*)?)?/?([^:*?{}\[\]\\^\s,#'"\x00-\x1f]+)""")

@@ -2,7 +2,7 @@
 
 On HDFS, below hdfs:///tmp/scanlearn-USER or the user's --hadoop-tmp-dir:
 
-    packs/NAME/blocks.txt   a packed table, found again by later runs
+    packs/NAME/blocks.txt   a packed table, found again by later runs; one packed there has a file a task
     code/HASH/jobs.zip      the code, and archives of the user's
     tmp/RUN                 what is on its way to there, and what the passes of one run write, removed with it
 """
@@ -33,7 +33,7 @@ from drivers.runners.hadoop.files import HadoopFileSystem
 from drivers.runners.hadoop.leftovers import APPLICATION, place
 from drivers.runners.hadoop.mrjob_runner import PLAIN, HadoopRunner
 from drivers.runners.hadoop.news import ClusterGoneError, HadoopNews
-from drivers.runners.runner import Runner, Setting, carried_bytes, kernel_choice, n_splits
+from drivers.runners.runner import PackingRunner, Setting, carried_bytes, kernel_choice
 from drivers.runners.shipping import build_zip
 from drivers.runners.staging import archives_of, digest, pieces
 from drivers.runners.switches import Switches
@@ -53,7 +53,7 @@ QUIET = {
 KEPT = re.compile(r"packs/[0-9a-f]{24}-[0-9a-f-]+|code/[0-9a-f]{16}")
 
 
-class Hadoop(Runner):
+class Hadoop(PackingRunner):
     """See the module."""
 
     packs_on = "hdfs://"
@@ -104,11 +104,6 @@ class Hadoop(Runner):
         self.inputs = [self.cluster.lines(pack)]
         self.arguments = [*self.maps_for(carried_bytes(pack.n_bytes)), *self.arguments]
 
-    def maps_for(self, n_bytes: int) -> list[str]:
-        """The switches for as many map tasks as so many bytes are worth; the user's own come later, and win."""
-        # Streaming's input format cuts by the number of map tasks asked for, and at HDFS blocks.
-        return self.user.jobconf({"mapreduce.job.maps": str(n_splits(n_bytes))})
-
     def job_runner(self, job: MRJob) -> HadoopRunner:
         job._runner_class = lambda: HadoopRunner
         running = job.make_runner()
@@ -118,6 +113,20 @@ class Hadoop(Runner):
     def close(self) -> None:
         """Removes what this run has on HDFS, but for the packed table and the code."""
         self.cluster.close()
+
+    # -- packs -------------------------------------------------------------------------------------------------------------
+
+    def keep_pack(self, url: str) -> None:
+        self.cluster.stays(url)
+
+    def has_pack(self, url: str) -> bool:
+        return bool(self.files.present([url]))
+
+    def read_pack(self, url: str) -> Iterator[bytes]:
+        return self.files.lines(f"{url}/part-*")
+
+    def _pack_begins(self, url: str) -> None:
+        self.cluster.begins(url)
 
     # -- set-up ------------------------------------------------------------------------------------------------------------
 
