@@ -71,7 +71,7 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     """The design of the run and its passes."""
     settings = settings_of(options)
     design, remarks = make_design(options, pack)
-    start = ROUNDS + 1 if options.init == "k-means||" else 0
+    start = {"k-means||": ROUNDS + 1, "random": 1}.get(options.init, 0)
     phases = [Phase("start", start, start), Phase("k-means", 1, options.max_iter, "until every candidate has converged")]
     n_bytes = 8 * sum(k for k, _ in settings.candidates()) * 2 * (len(design.feature_names) + 5)
     return Foresight(design, [phase for phase in phases if phase.at_most], remarks, n_bytes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
+from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, shape_of_covariances
 from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
@@ -26,6 +28,7 @@ from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
+from jobs.mr_gmm import MRGMM
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
 from jobs.mr_manifest import MRManifest
@@ -60,6 +63,18 @@ class Entry:
 def _centre(rng: np.random.Generator, p: int) -> np.ndarray:
     # Not the mean of the rows: a sum that cancels to nothing has no correct digits for the laws to compare.
     return np.full(p, 2.0) + rng.normal(size=p) * 0.1
+
+
+def _gmm_query(rng: np.random.Generator, p: int, covariance_type: str) -> GMMQuery:
+    # Wide components, of which a row is part of several.
+    shape = shape_of_covariances(covariance_type, 5, 2, p)
+    roots = rng.uniform(1e-3, 1e-2, shape)
+    if covariance_type in ("full", "tied"):
+        roots = np.tril(roots)
+    return GMMQuery(
+        covariance_type, np.log(rng.dirichlet(np.ones(5))), rng.normal(size=(5, p)), roots, np.array([0, 2, 5]),
+        _centre(rng, p),
+    )  # fmt: skip
 
 
 WOLS_EXCEPTIONS = {
@@ -180,6 +195,26 @@ ENTRIES = [
         ),
         weighted_fields=("residual_square_sum", "qwe_sum", "gram"),
         exceptions={"n_rows": "counts rows"},
+    ),
+    *(
+        Entry(
+            GMMStatistics,
+            MRGMM,
+            partial(_gmm_query, covariance_type=covariance_type),
+            weighted_fields=(
+                "weight_sum",
+                "log_likelihood",
+                "entropy",
+                "r_sum",
+                "ry_sum",
+                "ryy_sum",
+                "surprise",
+                "rarest",
+                "places",
+            ),
+            exceptions={"n_rows": "counts rows"},
+        )
+        for covariance_type in COVARIANCE_TYPES
     ),
     Entry(
         KMeansStatistics,

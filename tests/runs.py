@@ -29,7 +29,7 @@ from tests.conftest import read_model, read_passes
 from tests.registry import write_query
 
 WOLS = "y.csv --target y --features x,z --weight w --no-report --quiet"
-KMEANS = "y.csv --features x,z,y --no-report --quiet"
+MIXTURE = KMEANS = "y.csv --features x,z,y --no-report --quiet"
 # Which driver with which options, and the jobs of its passes.
 RUNS = {
     "one pass and two more": ("run_wols", f"{WOLS} --refine --diagnostics", ["MRWOLS", "MRWOLSRefine", "MRWOLSResiduals"]),
@@ -49,7 +49,15 @@ RUNS = {
     ),
     "k-means of several numbers": (
         "run_kmeans", f"{KMEANS} --weight w --n-clusters 2..4 --restarts 2 --init random --max-iter 4",
-        ["MRKMeans"] * 4,
+        ["MRSample", *["MRKMeans"] * 4],
+    ),
+    "mixtures of several numbers": (
+        "run_gmm", f"{MIXTURE} --weight w --n-components 1..3 --restarts 2 --init random --max-iter 4",
+        ["MRSample", *["MRGMM"] * 4],
+    ),
+    "a mixture from k-means": (
+        "run_gmm", f"{MIXTURE} --weight w --n-components 3 --init 'k-means||' --covariance-type tied --max-iter 3",
+        [*["MRKMeansParallel"] * 5, *["MRKMeans"] * 2, *["MRGMM"] * 3],
     ),
     "k-means from far apart": (
         "run_kmeans", f"{KMEANS} --weight w --n-clusters 3 --init 'k-means||' --metric cosine --max-iter 1",
@@ -122,6 +130,6 @@ def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000))
     assert md5s_of(name, run_dir, *switches) == inline
     n_tasks = [entry["n_tasks"] for entry in read_passes(run_dir)]
     assert tasks[0] <= min(n_tasks) and max(n_tasks) <= tasks[1], n_tasks
-    if RUNS[name][0] in ("run_wols", "run_kmeans"):
+    if RUNS[name][0] in ("run_wols", "run_kmeans", "run_gmm"):
         for part in ("parameters", "inference"):
             assert read_model(run_dir)[part] == read_model("inline")[part]

@@ -455,9 +455,10 @@ def test_a_job_file_has_one_job_class_and_runs_it(path):
     if path.stem == "mr_scan":
         assert guards == []
         return
-    assert own[0].__name__ == "MR" + path.stem[3:].title().replace("_", "").replace("Wols", "WOLS").replace(
-        "Kmeans", "KMeans"
-    )
+    name = "MR" + path.stem[3:].title().replace("_", "")
+    for spelling in ("WOLS", "KMeans", "GMM"):
+        name = name.replace(spelling.title(), spelling)
+    assert own[0].__name__ == name
     assert issubclass(own[0], QueryJob)
     assert issubclass(own[0], MRScan) != (own[0] in PACKING_JOBS)
     assert guards == [tree.body[-1]]

@@ -45,14 +45,15 @@ def test_from_the_sample_it_reaches_what_scikit_learn_reaches_in_few_passes(blob
     assert sum(cluster["n_rows"] for cluster in model["clusters"]) == 60_000
 
 
-@pytest.mark.parametrize(("init", "n_passes"), [("sample", 0), ("random", 0), ("k-means||", 6)])
+@pytest.mark.parametrize(("init", "n_passes"), [("sample", 0), ("random", 1), ("k-means||", 6)])
 def test_every_start_ends_well_with_some_restarts(blobs, init, n_passes):
     model = fit("--n-clusters", "5", "--restarts", "6", "--init", init, "--tol", "0")
     least = KMeans(5, n_init=5, random_state=0).fit(blobs).inertia_
     assert model["candidates"][model["chosen"]]["sse"] == pytest.approx(least, rel=1e-9)
     passes = read_passes("r")
     assert len(passes) == n_passes + max(entry["n_passes"] for entry in model["candidates"])
-    assert [entry["job"] for entry in passes[:n_passes]] == (["MRKMeansParallel"] * 5 + ["MRKMeans"])[:n_passes]
+    jobs = ["MRSample"] if init == "random" else ["MRKMeansParallel"] * 5 + ["MRKMeans"]
+    assert [entry["job"] for entry in passes[:n_passes]] == jobs[:n_passes]
 
 
 def test_all_numbers_and_restarts_share_the_passes_and_the_index_finds_the_blobs(blobs):

@@ -59,7 +59,7 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
         design,
         KMeansState.start(start, origin, settings.metric),
         update=update,
-        distance=_gain if settings.stop == "sse" else _shift,
+        distance=gain if settings.stop == "sse" else _shift,
         tol=tol,
         max_iter=settings.max_iter,
         objective=lambda state: state.total_sse,
@@ -70,7 +70,7 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
     return _parts(run, fit, settings, candidates)
 
 
-def _gain(old: KMeansState, new: KMeansState, _: Any) -> np.ndarray:
+def gain(old: KMeansState, new: KMeansState, _: Any) -> np.ndarray:
     """What the next step gains at least, relative to the objective."""
     return np.where(new.gain == 0, 0.0, new.gain / np.where(new.total_sse > 0, new.total_sse, 1.0))
 

@@ -22,8 +22,10 @@ from jobs.design import Design, Rows
 from jobs.errors import ScanError
 from jobs.kernels.kmeans import KMeansQuery, points
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery
+from jobs.kernels.sample import SampleQuery
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
+from jobs.mr_sample import MRSample
 
 # Bahmani et al., sections 4 and 6: five rounds of 2 k draws are about as good as any more.
 ROUNDS, DRAWS_A_CLUSTER = 5, 2
@@ -47,7 +49,8 @@ def centers_from(
     if init == "sample":
         return _from_sample(run, design, origin, metric, candidates, seed)
     if init == "random":
-        return _at_random(run, design, candidates, seed)
+        check_enough(sample_of(run, design).X, most, run)
+        return rows_at_random(run, design, candidates, seed)
     if init == "k-means||":
         return _far_apart(run, design, origin, metric, candidates, seed)
     return _from_file(init, design, candidates)
@@ -66,20 +69,25 @@ def _from_sample(
     x = points(sample.X, KMeansQuery(metric, origin[None], np.array([0, 1]), origin))
     found = []
     for k, restart in candidates:
-        _enough(x, k, run)
+        check_enough(x, k, run)
         n_starts = SAMPLE_STARTS if restart == 0 else 1
-        found.append(_sklearn(x, sample.w, k, n_starts, _number(seed, "sample", k, restart)) + origin)
+        found.append(_sklearn(x, sample.w, k, n_starts, number_from(seed, "sample", k, restart)) + origin)
     return found
 
 
-def _at_random(run: Run, design: Design, candidates: Sequence[tuple[int, int]], seed: int) -> Centers:
-    """Rows of the sample, which is one of all rows: of any k rows each is as likely as another."""
-    sample = sample_of(run, design)
+def rows_at_random(run: Run, design: Design, candidates: Sequence[tuple[int, int]], seed: int) -> Centers:
+    """Rows of the table by their keys, k for each candidate: of any k rows each is as likely as another, in one pass.
+
+    Restarts have other rows; different numbers of clusters share them.
+    """
+    most, n_restarts = max(k for k, _ in candidates), 1 + max(restart for _, restart in candidates)
+    question = SampleQuery(most * n_restarts, len(design.feature_names), seed)
+    drawn = run.scan("start", MRSample, question, design).rows
     found = []
     for k, restart in candidates:
-        _enough(sample.X, k, run)
-        drawn = np.random.default_rng([seed, 0x72, k, restart]).choice(len(sample.X), k, replace=False)
-        found.append(sample.X[drawn])
+        own = drawn[restart * most : restart * most + k]
+        # A table with fewer rows than all restarts want together.
+        found.append(own if len(own) == k else drawn[-k:])
     return found
 
 
@@ -103,8 +111,8 @@ def _far_apart(
     drawn, weights = drawn[weights > 0], weights[weights > 0]
     found = []
     for k, restart in candidates:
-        _enough(drawn, k, run)
-        found.append(_sklearn(drawn - origin, weights, k, 1, _number(seed, "k-means||", k, restart)) + origin)
+        check_enough(drawn, k, run)
+        found.append(_sklearn(drawn - origin, weights, k, 1, number_from(seed, "k-means||", k, restart)) + origin)
     return found
 
 
@@ -148,7 +156,7 @@ def _of_csv(path: str, design: Design) -> np.ndarray:
     return centers
 
 
-def _enough(x: np.ndarray, k: int, run: Run) -> None:
+def check_enough(x: np.ndarray, k: int, run: Run) -> None:
     """:raises ScanError: fewer different rows than clusters"""
     # Looked through only as far as it takes.
     different = 0
@@ -164,7 +172,7 @@ def _enough(x: np.ndarray, k: int, run: Run) -> None:
     )
 
 
-def _number(*words: Any) -> int:
+def number_from(*words: Any) -> int:
     """A seed for scikit-learn."""
     seed, purpose, k, restart = words
     return int(np.random.default_rng([seed, *purpose.encode(), k, restart]).integers(2**31))

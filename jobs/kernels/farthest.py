@@ -10,9 +10,15 @@ import numpy as np
 NOWHERE = (2**63 - 1,) * 3  # comes after every place
 
 
-def nothing(n: int, n_columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances (n,), rows (n, n_columns) and places (n, 3) of no rows."""
-    return np.full(n, -1.0), np.zeros((n, n_columns)), np.tile(np.array(NOWHERE, np.int64), (n, 1))
+def nothing(n: int, n_columns: int, least: float = -1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distances (n,), below the `least` there is, rows (n, n_columns) and places (n, 3) of no rows."""
+    return np.full(n, least), np.zeros((n, n_columns)), np.tile(np.array(NOWHERE, np.int64), (n, 1))
+
+
+def in_single_precision(values: np.ndarray) -> np.ndarray:
+    """Values as they are compared; the largest become infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def is_farther(a: np.ndarray, a_places: np.ndarray, b: np.ndarray, b_places: np.ndarray) -> np.ndarray:
@@ -20,5 +26,5 @@ def is_farther(a: np.ndarray, a_places: np.ndarray, b: np.ndarray, b_places: np.
     earlier = np.zeros(len(a), bool)
     for j in (2, 1, 0):
         earlier = (b_places[:, j] < a_places[:, j]) | ((b_places[:, j] == a_places[:, j]) & earlier)
-    a, b = a.astype(np.float32), b.astype(np.float32)
+    a, b = in_single_precision(a), in_single_precision(b)
     return (b > a) | ((b == a) & earlier)

@@ -37,7 +37,7 @@ import numpy as np
 
 from jobs.errors import BadRecord, BadRow
 from jobs.kernels.contract import Statistics
-from jobs.kernels.farthest import is_farther, nothing
+from jobs.kernels.farthest import in_single_precision, is_farther, nothing
 from jobs.records import Record, array_field
 
 METRICS = ("euclidean", "cosine")
@@ -141,7 +141,7 @@ class KMeansStatistics(Statistics):
         self.sse[at] += sums[:, -3]
         self.distance_sum[at] += sums[:, -2]
         self.silhouette_sum[at] += sums[:, -1]
-        mine = np.where(is_in, np.where(rows.w > 0, d2, -1.0).astype(np.float32), np.float32(-1.0))
+        mine = np.where(is_in, in_single_precision(np.where(rows.w > 0, d2, -1.0)), np.float32(-1.0))
         far = mine.argmax(axis=1)
         radius = np.where(mine[np.arange(len(far)), far] < 0, -1.0, d2[far])
         places = np.empty((len(far), 3), np.int64)
