@@ -71,6 +71,10 @@ def to_sklearn(model: dict[str, Any]) -> Any:
         from drivers.clustering.assign import to_sklearn_kmeans
 
         return to_sklearn_kmeans(model)
+    if model["kind"] == "gmm":
+        from drivers.clustering.responsibilities import to_sklearn_mixture
+
+        return to_sklearn_mixture(model)
     from sklearn.linear_model import LinearRegression
 
     estimator = LinearRegression()

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from drivers.app import OK, run_program
 from drivers.clustering.assign import assign
+from drivers.clustering.responsibilities import responsibilities
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
@@ -37,12 +38,6 @@ from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.design import Design
 from jobs.errors import ScanError
-
-# What each kind of model says of a row.
-OUTPUTS = {
-    "wols": [("prediction", pa.float64())],
-    "kmeans": [("cluster", pa.int64()), ("distance", pa.float64())],
-}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -86,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     n_rows = n_missing = 0
     kept = [(name, WRITTEN[kind_of(types[name])]) for name in options.keep]
     more = COLUMNS if options.intervals else ()
-    schema = pa.schema([*kept, *OUTPUTS[model["kind"]], *((name, pa.float64()) for name in more)])
+    schema = pa.schema([*kept, *_outputs(model), *((name, pa.float64()) for name in more)])
     try:
         with TableWriter(options.out, schema, reader.delimiter) as out:
             for source in sources:
@@ -123,11 +118,25 @@ def foresee(model: dict[str, Any], pack: Pack) -> Foresight:
     return Foresight(design, [])
 
 
+def _outputs(model: dict[str, Any]) -> list[tuple[str, pa.DataType]]:
+    """What a model says of a row."""
+    if model["kind"] == "kmeans":
+        return [("cluster", pa.int64()), ("distance", pa.float64())]
+    if model["kind"] == "gmm":
+        parts = [(f"responsibility {j}", pa.float64()) for j in range(len(model["parameters"]["weights"]))]
+        return [("component", pa.int64()), ("log_density", pa.float64()), *parts]
+    return [("prediction", pa.float64())]
+
+
 def _predictions(model: dict[str, Any], X: np.ndarray) -> list[pa.Array]:
-    """The columns that a kind of model gives, without a value where a cell is missing."""
+    """The columns of `_outputs`, without a value where a cell is missing."""
     if model["kind"] == "kmeans":
         clusters, distances = assign(model, X)
         return [pa.array(clusters, mask=clusters < 0), pa.array(distances, from_pandas=True)]
+    if model["kind"] == "gmm":
+        parts, log_density = responsibilities(model, X)
+        component = pa.array(np.nan_to_num(parts).argmax(axis=1), mask=np.isnan(log_density))
+        return [component, *(pa.array(column, from_pandas=True) for column in (log_density, *parts.T))]
     return [pa.array(predict(model, X), from_pandas=True)]
 
 

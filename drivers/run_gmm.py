@@ -83,7 +83,7 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
         Phase("em", 1, options.max_iter, "until every candidate has converged"),
     ]
     p = len(design.feature_names)
-    n_bytes = 8 * sum(k for k, _ in settings.candidates()) * (1 + settings.accelerate) * (p * p + p + 1)
+    n_bytes = 8 * sum(k for k, _ in settings.candidates()) * (1 + 2 * settings.accelerate) * (p * p + p + 1)
     return Foresight(design, [phase for phase in phases if phase.at_most], remarks, n_bytes)
 
 

@@ -23,6 +23,8 @@ CRITERIA = ("bic", "aic", "icl")
 STOPS = ("log-likelihood", "means")
 # What a picture of the way shows: of so many components in all, the first two features.
 MOST_DRAWN = 64
+# A variance so much smaller than another is rounding.
+FLAT = 1e-12
 
 
 @dataclass
@@ -99,9 +101,9 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
 def _change(old: GMMState, new: GMMState, _: Any) -> np.ndarray:
     """How much the mean log-likelihood has risen."""
     first = np.isnan(old.log_likelihood)
-    # Of the first pass there is none before; one that is not a number has diverged.
+    # Before the first pass there is none, and one that is not a number has diverged.
     with np.errstate(invalid="ignore"):
-        change = np.where(first, np.finfo(float).max, np.abs(new.log_likelihood - old.log_likelihood))
+        change = np.abs(np.where(first, 1 + np.abs(new.log_likelihood), new.log_likelihood - old.log_likelihood))
     return np.where(np.isfinite(new.log_likelihood), change, np.inf)
 
 
@@ -139,7 +141,7 @@ def _parts(run: Run, fit: Fit, settings: Settings, candidates: list[tuple[int, i
             "n_passes": fit.n_iters[i],
             "log_likelihood": total,
             "mean_log_likelihood": float(state.log_likelihood[i]),
-            "entropy": float(state.entropy[i]),
+            "entropy": max(float(state.entropy[i]), 0.0),
             "n_parameters": n_parameters(mixture),
             **criteria(total, float(state.entropy[i]), n, mixture),
             "n_reseeded": int(state.n_reseeded[i]),
@@ -212,8 +214,10 @@ def _warn(run: Run, entry: dict[str, Any], components: list, mixture: Mixture, s
     for j, component in enumerate(components):
         if component["rows"] < p + 1 and settings.covariance_type != "tied":
             run.warnings.append(f"component {j} has collapsed: it holds the weight of {component['rows']:.3g} rows")
-        elif settings.reg_covar and component["least_spread"] ** 2 <= 2 * settings.reg_covar:
+        elif component["least_spread"] ** 2 <= max(
+            2 * settings.reg_covar, FLAT * component["standard_deviations"].max() ** 2
+        ):
             run.warnings.append(
                 f"component {j} has collapsed: in one direction its rows spread no more than --reg-covar "
-                f"{settings.reg_covar:g} makes them, so they lie in a plane or repeat one another"
+                f"{settings.reg_covar:g} and rounding make them, so they lie in a plane or repeat one another"
             )

@@ -80,6 +80,9 @@ def _from_sample(
     center, found = X.mean(axis=0), []
     for k, restart in candidates:
         check_enough(X, k, run)
+        if len(X) < 2:
+            found.append(_of_rows(X, covariance_type, reg_covar))
+            continue
         estimator = GaussianMixture(
             k, covariance_type=covariance_type, reg_covar=reg_covar or 1e-6, n_init=1, max_iter=200,
             random_state=number_from(seed, "mixture", k, restart),

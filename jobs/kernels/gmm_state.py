@@ -1,7 +1,7 @@
 """The state of Gaussian mixtures between the passes: the M step, and the points that a pass tries.
 
-A pass evaluates for each candidate the step of EM from the best point there is, and beside it a point extrapolated from
-the steps before (jobs/kernels/anderson.py): the sums of both come from the same scan, and the better one is gone on from.
+A pass evaluates for each candidate the step of EM from the best point there is, and beside it points extrapolated from
+the steps before (jobs/kernels/anderson.py): the sums of all come from the same scan, and the best one is gone on from.
 So the log-likelihood never falls below that of a plain step.
 
 A point is extrapolated as a vector in which every vector is a mixture: the logarithms of the weights, the means, and the
@@ -10,6 +10,7 @@ roots of the covariances with the logarithms of their diagonals, all in units of
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,8 @@ from jobs.kernels.anderson import extrapolate
 from jobs.kernels.gmm import NEVER, GMMQuery, GMMStatistics, shape_of_covariances
 from jobs.records import Record, array_field
 
-# Steps that are remembered.
-DEPTH = 10
+# Steps that are remembered, and of them those from which a second point is extrapolated: the oldest may mislead.
+DEPTH, LATEST = 8, 3
 # A component with less of the rows than this is of none.
 LEAST_SHARE = 1e-12
 
@@ -102,7 +103,7 @@ class GMMState(Record):
     point last; weight_sum: of all rows; the rest is of the best point: log_likelihood: (m,), a mean over rows; entropy:
     (m,), of the whole; r_sum: for each candidate (k,), the rows by their parts; move: (m,), the sum over components of how
     far a step of EM moves the means; n_reseeded: (m,), components that were begun anew; by_extrapolation: (m,), passes in
-    which the extrapolated point was the better one
+    which an extrapolated point was the best one
     """
 
     reg_covar: float
@@ -198,15 +199,16 @@ def next_trials(steps: list[Step], state: GMMState) -> list[Mixture]:
     points, images = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
     points[:, : len(shift)] -= shift
     images[:, : len(shift)] -= shift
-    guess = extrapolate(points, images)
-    guess[: len(shift)] += shift
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = plain.like(guess, state.scale)
-        try:
-            usable = all(np.isfinite(v).all() for v in (found.weights, found.means, found.inverse_roots()))
-        except np.linalg.LinAlgError:
-            usable = False
-    return [plain, found] if usable else [plain]
+    trials = [plain]
+    for depth in (DEPTH, LATEST)[: 1 + (len(steps) > LATEST)]:
+        guess = extrapolate(points[-depth:], images[-depth:])
+        guess[: len(shift)] += shift
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = plain.like(guess, state.scale)
+            with suppress(np.linalg.LinAlgError):
+                if all(np.isfinite(part).all() for part in (found.weights, found.means, found.inverse_roots())):
+                    trials.append(found)
+    return trials
 
 
 def m_step(point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg_covar: float) -> tuple[Mixture, int]:
