@@ -12,23 +12,22 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.app import NOT_CONVERGED, OK, UsageError, leaving_nothing_half_done, parse_call, run_program
+from drivers.app import UsageError, run_program
 from drivers.clustering.kmeans import CRITERIA, STOPS, Settings, fit_kmeans
 from drivers.clustering.options import MOST_CLUSTERS, add_candidates
 from drivers.clustering.starts import ROUNDS
 from drivers.demonstration import demonstration_blobs
-from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
+from drivers.foresight import Foresight, Phase
 from drivers.model import make_model
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, contents_for, make_design
 from drivers.run import Run
-from drivers.runners.execution import one_blas_thread
 from drivers.terminal.clusters_result import print_result
+from drivers.trainer import fit_from_python, train_and_tell
 from drivers.workspace import Workspace
 from jobs.kernels.kmeans import METRICS
 from jobs.mr_kmeans import MRKMeans
-from jobs.records import readable
 
 NAME = "kmeans"
 
@@ -87,29 +86,21 @@ def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
     return workspace, {**model, **parts}
 
 
-def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run]:
+def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run | None]:
     """The fit from Python: the options of the command line as keywords; gives the model, as in model.json, and the run.
 
         model, run = fit("data.csv", n_clusters="2..10", restarts=3, runner="local")
 
     :raises ScanError: what the program would end with
     """
-    options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
-    with leaving_nothing_half_done(options), one_blas_thread():
-        workspace, model = train(options)
-        workspace.finish(model, None)
-    return readable(model), workspace.run
+    return fit_from_python(make_parser(), train, inputs, arguments)
 
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs:
         options.inputs = [demonstration_blobs(options.cache_dir)]
         options.n_clusters = options.n_clusters or list(range(2, 7))
-    if wants_foresight(options):
-        return look_ahead(options, contents_for(options), foresee)
-    workspace, model = train(options)
-    workspace.finish(model, print_result)
-    return OK if model["training"]["converged"] else NOT_CONVERGED
+    return train_and_tell(options, train, foresee, print_result)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,15 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.app import (
-    NOT_CONVERGED,
-    OK,
     UsageError,
-    leaving_nothing_half_done,
-    parse_call,
     run_program,
 )
 from drivers.demonstration import demonstration_regression
-from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
+from drivers.foresight import Foresight, Phase
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
@@ -34,14 +30,13 @@ from drivers.options import Parser, build_parser, list_of, natural, option_given
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
 from drivers.run import Run
-from drivers.runners.execution import one_blas_thread
 from drivers.terminal.linear_result import print_result
+from drivers.trainer import fit_from_python, train_and_tell
 from drivers.workspace import Results, Workspace
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.wols_gradient import GRADIENTS
 from jobs.mr_wols import MRWOLS
-from jobs.records import readable
 
 NAME = "wols"
 DESCENT_OPTIONS = ("learning_rate", "start", "stop", "tol", "max_iter", "gradient")
@@ -184,23 +179,15 @@ def fit(inputs: Sequence[str] | str = (), **arguments: Any) -> tuple[dict[str, A
 
     :raises ScanError: what the program would end with
     """
-    options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
-    with leaving_nothing_half_done(options), one_blas_thread():
-        workspace, model = train(options)
-        workspace.finish(model, None)
-    return readable(model), workspace.run if isinstance(workspace, Workspace) else None
+    return fit_from_python(make_parser(), train, inputs, arguments)
 
 
 def run(options: argparse.Namespace) -> int:
     if not options.inputs and options.from_statistics is None:
         options.inputs = [demonstration_regression(options.cache_dir, "regression.csv", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
-    if wants_foresight(options):
-        check_options(options)
-        return look_ahead(options, contents_for(options), foresee)
-    workspace, model = train(options)
-    workspace.finish(model, print_result)
-    return OK if model["training"]["converged"] else NOT_CONVERGED
+    check_options(options)
+    return train_and_tell(options, train, foresee, print_result)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

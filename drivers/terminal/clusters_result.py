@@ -6,10 +6,16 @@ from typing import Any
 
 from rich.table import Table
 
+from drivers.terminal.candidates import candidates_table
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 
 # More than these are left to the report.
-CLUSTERS_SHOWN, CANDIDATES_SHOWN, FEATURES_SHOWN = 30, 30, 4
+CLUSTERS_SHOWN, FEATURES_SHOWN = 30, 4
+
+COLUMNS = {
+    "sum of squares": ("sse", 7), "silhouette": ("silhouette", 4), "Calinski-H.": ("calinski_harabasz", 6),
+    "Davies-B.": ("davies_bouldin", 4),
+}  # fmt: skip
 
 
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
@@ -19,9 +25,9 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     cosine = " by direction" if model["parameters"]["metric"] == "cosine" else ""
     console.print(f"k-means{cosine}: {len(centers)} clusters of {training['rows_used']:,} rows")
     console.print(_clusters(model))
-    table = [entry for entry in model["candidates"] if entry["is_best"]]
     if len(model["candidates"]) > 1:
-        console.print(_candidates(model, table))
+        index = f"its {training['select']} index"
+        console.print(candidates_table(model, lambda entry: entry["n_clusters"], COLUMNS, index))
     chosen = model["candidates"][model["chosen"]]
     console.print(
         pairs_table(
@@ -55,19 +61,4 @@ def _clusters(model: dict[str, Any]) -> Table:
     more = " and ".join(f"{n:,} more {what}" for n, what in left if n > 0)
     if more:
         table.caption = f"and {more}, in the report and the model file"
-    return table
-
-
-def _candidates(model: dict[str, Any], best: list[dict[str, Any]]) -> Table:
-    table = plain_table("k", "sum of squares", "silhouette", "Calinski-H.", "Davies-B.", "passes", "status")
-    for entry in best[:CANDIDATES_SHOWN]:
-        is_chosen = entry is model["candidates"][model["chosen"]]
-        table.add_row(
-            f"{entry['n_clusters']}{' *' if is_chosen else ''}", number(entry["sse"], 7), number(entry["silhouette"], 4),
-            number(entry["calinski_harabasz"], 6), number(entry["davies_bouldin"], 4), number(entry["n_passes"]),
-            entry["status"], style="bold" if is_chosen else None,
-        )  # fmt: skip
-    n_restarts = len(model["candidates"]) // max(len(best), 1)
-    of = f", the best of {n_restarts} starts each" if n_restarts > 1 else ""
-    table.caption = f"* chosen by its {model['training']['select']} index{of}"
     return table

@@ -6,10 +6,13 @@ from typing import Any
 
 from rich.table import Table
 
+from drivers.terminal.candidates import candidates_table
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 
 # More than these are left to the report.
-COMPONENTS_SHOWN, CANDIDATES_SHOWN, FEATURES_SHOWN = 30, 30, 3
+COMPONENTS_SHOWN, FEATURES_SHOWN = 30, 3
+
+COLUMNS = {"log-likelihood": ("log_likelihood", 8), "AIC": ("aic", 8), "BIC": ("bic", 8), "ICL": ("icl", 8)}
 
 
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
@@ -21,9 +24,9 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
         f"{training['rows_used']:,} rows"
     )
     console.print(_components(model))
-    best = [entry for entry in model["candidates"] if entry["is_best"]]
     if len(model["candidates"]) > 1:
-        console.print(_candidates(model, best))
+        index = training["select"].upper()
+        console.print(candidates_table(model, lambda entry: entry["n_components"], COLUMNS, index))
     chosen = model["candidates"][model["chosen"]]
     console.print(
         pairs_table(
@@ -58,19 +61,4 @@ def _components(model: dict[str, Any]) -> Table:
     more = " and ".join(f"{n:,} more {what}" for n, what in left if n > 0)
     if more:
         table.caption = f"and {more}, in the report and the model file"
-    return table
-
-
-def _candidates(model: dict[str, Any], best: list[dict[str, Any]]) -> Table:
-    table = plain_table("k", "log-likelihood", "AIC", "BIC", "ICL", "passes", "status")
-    for entry in best[:CANDIDATES_SHOWN]:
-        is_chosen = entry is model["candidates"][model["chosen"]]
-        table.add_row(
-            f"{entry['n_components']}{' *' if is_chosen else ''}", number(entry["log_likelihood"], 8),
-            *(number(entry[name], 8) for name in ("aic", "bic", "icl")), number(entry["n_passes"]), entry["status"],
-            style="bold" if is_chosen else None,
-        )  # fmt: skip
-    n_restarts = len(model["candidates"]) // max(len(best), 1)
-    of = f", the best of {n_restarts} starts each" if n_restarts > 1 else ""
-    table.caption = f"* chosen by {model['training']['select'].upper()}{of}" if len(best) > 1 else of.removeprefix(", ")
     return table

@@ -10,7 +10,6 @@ roots of the covariances with the logarithms of their diagonals, all in units of
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,10 +204,16 @@ def next_trials(steps: list[Step], state: GMMState) -> list[Mixture]:
         guess[: len(shift)] += shift
         with np.errstate(over="ignore", invalid="ignore"):
             found = plain.like(guess, state.scale)
-            with suppress(np.linalg.LinAlgError):
-                if all(np.isfinite(part).all() for part in (found.weights, found.means, found.inverse_roots())):
-                    trials.append(found)
+            if _is_usable(found):
+                trials.append(found)
     return trials
+
+
+def _is_usable(mixture: Mixture) -> bool:
+    try:
+        return all(np.isfinite(part).all() for part in (mixture.weights, mixture.means, mixture.inverse_roots()))
+    except np.linalg.LinAlgError:
+        return False
 
 
 def m_step(point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg_covar: float) -> tuple[Mixture, int]:
