@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from drivers.packing.cache import DEFAULT_CACHE_BYTES
 from drivers.packing.contents import SAMPLE_ROWS
 from drivers.packing.formats.options import FORMATS, HEADERS
+from drivers.runners import RUNNERS
 from jobs.text import MISSING_TOKENS
 
 # What a driver decides itself, and what mrjob runs a single task with.
@@ -22,6 +23,7 @@ NOT_FORWARDED = {
     "run_reducer", "run_spark", "step_num", "query", "blocks",
 }  # fmt: skip
 METAVARS = {"runner": "RUNNER", "conf_paths": "FILE"}
+RUNNERS_HELP = f"where the jobs run: {', '.join(RUNNERS)}; Default: inline"
 
 
 class Forward(argparse.Action):
@@ -174,12 +176,12 @@ def _add_mrjob_switches(parser: argparse.ArgumentParser, job: type) -> None:
             default=[],
             nargs=action.nargs,
             metavar=METAVARS.get(action.dest) if action.nargs != 0 else None,
-            help=_first_sentence(action.help) if action.dest in METAVARS else argparse.SUPPRESS,
+            help=_help(action) if action.dest in METAVARS else argparse.SUPPRESS,
         )
 
 
-def _first_sentence(text: str | None) -> str:
-    return (text or "").split(". ")[0].replace("%(default)s", "inline")
+def _help(action: argparse.Action) -> str:
+    return RUNNERS_HELP if action.dest == "runner" else (action.help or "").split(". ")[0]
 
 
 def names(text: str) -> list[str]:

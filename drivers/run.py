@@ -85,15 +85,20 @@ class Run:
             self._save(phase, answer)
         return answer.statistics
 
-    def iterate(self, phase: str, job: type[MRScan], design: Design, state: Any, **loop_arguments: Any) -> Fit:
-        """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step."""
+    def iterate(
+        self, phase: str, job: type[MRScan], design: Design, state: Any, rises: bool = False, **loop_arguments: Any
+    ) -> Fit:
+        """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step.
+
+        :param rises: whether a larger objective is better
+        """
 
         def step(state: Any) -> Statistics:
             return self._pass(job, state.query(), design, {"phase": phase}).statistics
 
         def on_pass(fit: Fit) -> None:
             self._save(phase, fit)
-            self.progress.iteration(fit)
+            self.progress.iteration(fit, rises)
 
         return iterate(
             step,

@@ -38,7 +38,7 @@ def make_parser() -> Parser:
     parser = build_parser(MRGMM, __doc__.splitlines()[0] if __doc__ else None)
     add_role_options(parser, target=False)
     group = parser.add_argument_group("mixture")
-    add_candidates(group, "components", "sample")
+    add_candidates(group, "components", "kmeans: the clusters of all rows; or a model.json")
     parser.set_defaults(tol=None)
     group.add_argument("--covariance-type", choices=COVARIANCE_TYPES, default="full", help="of the components")
     group.add_argument("--reg-covar", type=not_negative, default=1e-6, metavar="R", help="added to every variance")

@@ -36,7 +36,7 @@ def make_parser() -> Parser:
     parser = build_parser(MRKMeans, __doc__.splitlines()[0] if __doc__ else None)
     add_role_options(parser, target=False)
     group = parser.add_argument_group("k-means")
-    add_candidates(group, "clusters", "sample")
+    add_candidates(group, "clusters", "or a file of centres, CSV with the names of the features or a model.json")
     group.add_argument("--metric", choices=METRICS, default="euclidean", help="cosine: a row counts by its direction")
     group.add_argument(
         "--stop", choices=STOPS, default="sse",

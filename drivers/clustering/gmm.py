@@ -82,6 +82,7 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
             MRGMM,
             design,
             GMMState.start(start, origin, scale, settings.reg_covar, settings.accelerate),
+            rises=True,
             update=update,
             distance=_change if settings.stop == "log-likelihood" else _move,
             tol=settings.tol,

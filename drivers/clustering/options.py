@@ -9,7 +9,6 @@ from typing import Any
 from drivers.options import natural, not_negative
 
 MOST_CLUSTERS = 100_000  # of all candidates together, whose sums every task holds
-STARTS = ("sample", "random", "k-means||")
 
 
 def numbers(text: str) -> list[int]:
@@ -26,7 +25,7 @@ def numbers(text: str) -> list[int]:
     return sorted(set(found))
 
 
-def add_candidates(group: Any, what: str, init: str) -> None:
+def add_candidates(group: Any, what: str, starts: str) -> None:
     """How many, how often and from where; the runs with several of them advance together."""
     group.add_argument(
         f"--n-{what}", type=numbers, metavar="K", help="how many: 4, or 2..10, or 3,5,8; all in the same passes"
@@ -35,9 +34,9 @@ def add_candidates(group: Any, what: str, init: str) -> None:
         "--restarts", type=_restarts, default=1, metavar="R", help="starts for each of them, in the same passes"
     )
     group.add_argument(
-        "--init", default=init, metavar="HOW",
-        help="sample: what scikit-learn finds on the sample; random: rows by chance; k-means||: rows far apart, by passes; "
-        "or a file of centres, CSV with the features' names or a model.json",
+        "--init", default="sample", metavar="HOW",
+        help="sample: what scikit-learn finds on the sample; random: rows by chance, in one pass; k-means||: rows far apart, in "
+        f"some; {starts}",
     )  # fmt: skip
     group.add_argument("--tol", type=not_negative, default=1e-4, help="when a candidate has converged, see --stop")
     group.add_argument("--max-iter", type=natural, default=300, help="passes at most")

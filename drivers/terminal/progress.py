@@ -100,9 +100,13 @@ class Progress:
             yield meter
             self.last_pass_seconds = meter.seconds
 
-    def iteration(self, fit: Fit) -> None:
-        """The pass of an iterative run that has ended: the best objective, the largest distance of those alive."""
-        objectives = [_of_finite(np.min, entry["objective"]) for entry in fit.history[-2:]]
+    def iteration(self, fit: Fit, rises: bool = False) -> None:
+        """The pass of an iterative run that has ended: the best objective, the largest distance of those alive.
+
+        :param rises: whether a larger objective is better
+        """
+        best = np.max if rises else np.min
+        objectives = [_of_finite(best, entry["objective"]) for entry in fit.history[-2:]]
         told = Iteration(
             number=fit.n_iter,
             objective=objectives[-1],
