@@ -35,7 +35,7 @@ def add_candidates(group: Any, what: str, starts: str) -> None:
     )
     group.add_argument(
         "--init", default="sample", metavar="HOW",
-        help="sample: what scikit-learn finds on the sample; random: rows by chance, in one pass; k-means||: rows far apart, in "
+        help="sample: what scikit-learn finds there; random: rows by chance, in one pass; k-means||: rows far apart, in "
         f"some; {starts}",
     )  # fmt: skip
     group.add_argument("--tol", type=not_negative, default=1e-4, help="when a candidate has converged, see --stop")
