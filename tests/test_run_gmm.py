@@ -150,7 +150,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(blobs):
     [
         ("0,0\n1,1\n2,1\n", "", 2, "say how many components with --n-components, as in 3 or 1..8"),
         ("0,0\n1,1\n2,1\n", "--n-components 4", 1, "4 components are more than the 3 rows of the table; ask for fewer"),
-        ("0,0\n1,1\n1,1\n", "--n-components 3", 1, "3 clusters are more than the 2 different rows of the table"),
+        ("0,0\n1,1\n1,1\n", "--n-components 3", 1, "3 components are more than the 2 different rows of the table"),
         ("0,0\n1,1\n2,1\n", "--n-components 2 --init gone", 2, "--init gone is none of sample, random, kmeans, k-means||"),
         (
             "0,7\n1,7\n2,7\n5,7\n",

@@ -27,9 +27,10 @@ def assign(model: dict[str, Any], X: np.ndarray) -> tuple[np.ndarray, np.ndarray
     size = max(1, DISTANCES // len(centers))
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
-        d2 = square_distances(points(X[some], query), centers - origin)
-        clusters[some] = d2.argmin(axis=0)
-        distances[some] = np.sqrt(np.maximum(d2.min(axis=0), 0.0))
+        x = points(X[some], query)
+        clusters[some] = square_distances(x, centers - origin).argmin(axis=0)
+        # Of the nearest once more, by the difference itself, which keeps its digits.
+        distances[some] = np.sqrt(((x - (centers - origin)[clusters[some]]) ** 2).sum(axis=1))
     return clusters, distances
 
 

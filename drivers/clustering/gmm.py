@@ -14,6 +14,7 @@ from drivers.designs import feature_centers
 from drivers.loop import CONVERGED, Fit
 from drivers.run import Run
 from drivers.training import training_of
+from drivers.wording import count
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.gmm_state import GMMState, Mixture, update
@@ -116,6 +117,7 @@ def _trace(state: GMMState) -> dict[str, Any]:
     """The way of each candidate, for pictures: weights, and means and covariances of the first two features."""
     points = [steps[-1].point for steps in state.steps]
     return {
+        "weights": [point.weights.tolist() for point in points],
         "means": [point.means[:, :2].tolist() for point in points],
         "covariances": [whole_covariances(point)[:, :2, :2].tolist() for point in points],
     }
@@ -169,7 +171,7 @@ def _parts(run: Run, fit: Fit, settings: Settings, candidates: list[tuple[int, i
         "components": components,
         "candidates": table,
         "chosen": chosen,
-        "way": [{name: entry[name][chosen] for name in ("means", "covariances")} for entry in history],
+        "way": [{name: entry[name][chosen] for name in ("weights", "means", "covariances")} for entry in history],
         "training": {
             **training_of(run, "em", fit.status[chosen] == CONVERGED),
             "weight_sum": n,
@@ -209,16 +211,30 @@ def _warn(run: Run, entry: dict[str, Any], components: list, mixture: Mixture, s
         run.warnings.append(f"not converged within {entry['n_passes']} passes; --max-iter allows more")
     if entry["n_reseeded"]:
         run.warnings.append(
-            f"{entry['n_reseeded']} components lost their rows on the way and were begun anew at the row of least density"
+            f"{count(entry['n_reseeded'], 'time')} on the way a component had lost its rows and was begun anew at the "
+            "row of least density"
         )
-    p = mixture.means.shape[1]
-    for j, component in enumerate(components):
-        if component["rows"] < p + 1 and settings.covariance_type != "tied":
+    for j in collapsed(components, mixture.means.shape[1], settings.covariance_type, settings.reg_covar):
+        component = components[j]
+        if has_few_rows(component, mixture.means.shape[1], settings.covariance_type):
             run.warnings.append(f"component {j} has collapsed: it holds the weight of {component['rows']:.3g} rows")
-        elif component["least_spread"] ** 2 <= max(
-            2 * settings.reg_covar, FLAT * component["standard_deviations"].max() ** 2
-        ):
+        else:
             run.warnings.append(
                 f"component {j} has collapsed: in one direction its rows spread no more than --reg-covar "
                 f"{settings.reg_covar:g} and rounding make them, so they lie in a plane or repeat one another"
             )
+
+
+def collapsed(components: list[dict[str, Any]], p: int, covariance_type: str, reg_covar: float) -> list[int]:
+    """The components whose covariance is made by --reg-covar or by rounding, or by no more rows than features."""
+    return [
+        j
+        for j, component in enumerate(components)
+        if has_few_rows(component, p, covariance_type)
+        or component["least_spread"] ** 2 <= max(2 * reg_covar, FLAT * max(component["standard_deviations"]) ** 2)
+    ]
+
+
+def has_few_rows(component: dict[str, Any], p: int, covariance_type: str) -> bool:
+    """Whether a component has too few rows for a covariance of its own."""
+    return component["rows"] < p + 1 and covariance_type != "tied"

@@ -37,7 +37,7 @@ def mixtures_from(
     if init == "sample":
         return _from_sample(run, design, covariance_type, candidates, reg_covar, seed)
     if init == "random":
-        check_enough(sample_of(run, design).X, most, run)
+        check_enough(sample_of(run, design).X, most, run, "component")
         return [_of_rows(rows, covariance_type, reg_covar) for rows in rows_at_random(run, design, candidates, seed)]
     if init in ("kmeans", "k-means||"):
         return _from_kmeans(init, run, design, covariance_type, candidates, reg_covar, seed)
@@ -79,7 +79,7 @@ def _from_sample(
         X = X[np.sort(drawn)]
     center, found = X.mean(axis=0), []
     for k, restart in candidates:
-        check_enough(X, k, run)
+        check_enough(X, k, run, "component")
         if len(X) < 2:
             found.append(_of_rows(X, covariance_type, reg_covar))
             continue

@@ -18,6 +18,7 @@ from drivers.app import UsageError
 from drivers.designs import sample_rows
 from drivers.model import load_model
 from drivers.run import Run
+from drivers.wording import count
 from jobs.design import Design, Rows
 from jobs.errors import ScanError
 from jobs.kernels.kmeans import KMeansQuery, points
@@ -156,7 +157,7 @@ def _of_csv(path: str, design: Design) -> np.ndarray:
     return centers
 
 
-def check_enough(x: np.ndarray, k: int, run: Run) -> None:
+def check_enough(x: np.ndarray, k: int, run: Run, noun: str = "cluster") -> None:
     """:raises ScanError: fewer different rows than clusters"""
     # Looked through only as far as it takes.
     different = 0
@@ -164,10 +165,11 @@ def check_enough(x: np.ndarray, k: int, run: Run) -> None:
         different = len(np.unique(x[:size], axis=0))
         if different >= k:
             return
+    rows = count(different, "different row")
     if len(x) >= run.pack.manifest.n_rows:
-        raise ScanError(f"{k} clusters are more than the {different:,} different rows of the table; ask for fewer")
+        raise ScanError(f"{k} {noun}s are more than the {rows} of the table; ask for fewer")
     raise ScanError(
-        f"{k} clusters are more than the {different:,} different rows among the {len(x):,} that were drawn; ask for fewer, "
+        f"{k} {noun}s are more than the {rows} among the {len(x):,} that were drawn; ask for fewer, "
         "or draw more with --sample-rows"
     )
 

@@ -18,7 +18,7 @@ from drivers.run_directory import MODEL, RunDirectory
 REPORT = "report.html"
 # The modules that know what to say about a kind of model; each has `title(model)`, `method(model)`, a sentence or two, and
 # `add_sections(page, model, directory, pack)`.
-KINDS = {"wols": "drivers.report.linear", "kmeans": "drivers.report.kmeans"}
+KINDS = {"wols": "drivers.report.linear", "kmeans": "drivers.report.kmeans", "gmm": "drivers.report.gmm"}
 
 
 def write_report(directory: RunDirectory, pack: Pack | None) -> str:

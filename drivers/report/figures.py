@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,16 +54,22 @@ class Picture:
     caption: str
 
 
+@contextmanager
+def styled() -> Iterator[None]:
+    """Our look: a reader's own matplotlibrc is not to change the report, nor a column name that the font has no letters for
+    to print a warning."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
 def draw(
     directory: RunDirectory, name: str, height: float, alt: str, caption: str, paint: Callable[[Figure], None]
 ) -> Picture:
     """Makes the picture `name`.png: `paint` puts it on an empty figure, `height` is in inches."""
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # A reader's own matplotlibrc is not to change the report, nor a column name that the font has no letters for
-        # to print a warning.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+    with styled():
         figure = Figure(figsize=(WIDTH, height))
         paint(figure)
         buffer = io.BytesIO()

@@ -12,9 +12,11 @@ MAX_DIGITS, MAX_WHOLE_DIGITS = 11, 9
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 # Parts of a model that hold numbers, and what they hold of texts: "NaN" may well be the name of a column.
 _NUMERIC: dict[str, tuple[str, ...]] = {
-    "parameters": ("metric",),
+    "parameters": ("metric", "covariance_type"),
     "clusters": (),
+    "components": (),
     "candidates": ("status",),
+    "way": (),
     "inference": ("dependent_features", "place"),
     "training": (),
     "validation": ("fold_by",),

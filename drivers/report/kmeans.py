@@ -44,7 +44,7 @@ def add_sections(page: Page, model: dict[str, Any], directory: RunDirectory, pac
     """All that the page says about the clusters."""
     page.heading("Findings")
     for topic, text in findings(model):
-        page.paragraph(text, topic=topic)
+        page.paragraph(text[:1].upper() + text[1:], topic=topic)
     page.heading("Pictures")
     for picture in cluster_pictures.draw_all(directory, model, pack):
         page.picture(picture)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivers.report.animation import Animation
 from drivers.report.figures import Picture
 
 LONG_TABLE = 25
@@ -117,11 +118,18 @@ class Page:
 
     def picture(self, picture: Picture) -> None:
         """A picture with its caption."""
-        encoded = base64.b64encode(picture.png).decode("ascii")
+        self._figure("image/png", picture.png, picture)
+
+    def animation(self, animation: Animation) -> None:
+        """A moving picture with its caption."""
+        self._figure("image/gif", animation.gif, animation)
+
+    def _figure(self, media_type: str, data: bytes, shown: Picture | Animation) -> None:
+        encoded = base64.b64encode(data).decode("ascii")
         self._parts.append(
-            f'<figure><img src="data:image/png;base64,{encoded}" alt="{escape(picture.alt)}" '
-            f'width="{picture.width}" height="{picture.height}">'
-            f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+            f'<figure><img src="data:{media_type};base64,{encoded}" alt="{escape(shown.alt)}" '
+            f'width="{shown.width}" height="{shown.height}">'
+            f"<figcaption>{escape(shown.caption)}</figcaption></figure>"
         )
 
     def table(self, caption: str, columns: Sequence[Column], chosen: int | None = None, folded: str | None = None) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from drivers.terminal.candidates import candidates_table
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
+from drivers.wording import count
 
 # More than these are left to the report.
 CLUSTERS_SHOWN, FEATURES_SHOWN = 30, 4
@@ -23,7 +24,7 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     console = open_console()
     centers, training = model["parameters"]["centers"], model["training"]
     cosine = " by direction" if model["parameters"]["metric"] == "cosine" else ""
-    console.print(f"k-means{cosine}: {len(centers)} clusters of {training['rows_used']:,} rows")
+    console.print(f"k-means{cosine}: {count(len(centers), 'cluster')} of {count(training['rows_used'], 'row')}")
     console.print(_clusters(model))
     if len(model["candidates"]) > 1:
         index = f"its {training['select']} index"

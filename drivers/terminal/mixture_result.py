@@ -8,6 +8,7 @@ from rich.table import Table
 
 from drivers.terminal.candidates import candidates_table
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
+from drivers.wording import count
 
 # More than these are left to the report.
 COMPONENTS_SHOWN, FEATURES_SHOWN = 30, 3
@@ -20,8 +21,8 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     console = open_console()
     parameters, training = model["parameters"], model["training"]
     console.print(
-        f"mixture of {len(parameters['means'])} Gaussians, {parameters['covariance_type']} covariances, of "
-        f"{training['rows_used']:,} rows"
+        f"mixture of {count(len(parameters['means']), 'Gaussian')}, {parameters['covariance_type']} covariances, of "
+        f"{count(training['rows_used'], 'row')}"
     )
     console.print(_components(model))
     if len(model["candidates"]) > 1:

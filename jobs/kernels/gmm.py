@@ -130,7 +130,9 @@ class GMMStatistics(Statistics):
             log_total = top + np.log(total)
             r *= w / total
             self.log_likelihood[i] += w @ log_total
-            self.entropy[i] += w @ log_total - np.vdot(r, log_p)
+            # Of what it hardly differs from: the difference of the two sums would have no right digits.
+            log_p -= log_total
+            self.entropy[i] -= np.vdot(r, np.where(r > 0, log_p, 0.0))
             self.r_sum[at] += r.sum(axis=1)
             self.ry_sum[at] += np.matmul(y, r[:, :, None])[:, :, 0]
             self._add_squares(query.covariance_type, i, at, y, r)

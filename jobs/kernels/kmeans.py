@@ -40,6 +40,8 @@ from jobs.kernels.contract import Statistics
 from jobs.kernels.farthest import in_single_precision, is_farther, nothing
 from jobs.records import Record, array_field
 
+# Rows so near to a centre, relative to the origin, that the difference of two squares has few right digits.
+BLURRED = 1e-5
 METRICS = ("euclidean", "cosine")
 INDICES = ("silhouette", "calinski_harabasz", "davies_bouldin")
 
@@ -111,13 +113,16 @@ class KMeansStatistics(Statistics):
         centers = query.centers - query.origin
         lines = np.column_stack([-2 * centers, np.einsum("kj,kj->k", centers, centers)])
         for candidate in query.candidates():
-            self._add_candidate(candidate, lines[candidate] @ x[: p + 1], x, square, rows)
+            self._add_candidate(candidate, lines[candidate] @ x[: p + 1], centers[candidate], x, square, rows)
         self.n_rows += n
         self.weight_sum += float(rows.w.sum())
 
-    def _add_candidate(self, at: slice, distances: np.ndarray, x: np.ndarray, square: np.ndarray, rows: Any) -> None:
+    def _add_candidate(
+        self, at: slice, distances: np.ndarray, centers: np.ndarray, x: np.ndarray, square: np.ndarray, rows: Any
+    ) -> None:
         """
         :param distances: d^2 - |x|^2, shape (k, n), which is spoilt
+        :param centers: (k, p), about the origin
         :param x: (p + 4, n), whose last lines are free
         """
         nearest = distances.min(axis=0)
@@ -129,6 +134,10 @@ class KMeansStatistics(Statistics):
         second = distances.min(axis=0)
         # Rounding may make a small square negative.
         d2 = np.maximum(nearest + square, 0.0)
+        blurred = np.flatnonzero(d2 < BLURRED * square)
+        if len(blurred):
+            own = centers[is_in[:, blurred].argmax(axis=0)]
+            d2[blurred] = ((x[:-4, blurred].T - own) ** 2).sum(axis=1)
         d = np.sqrt(d2)
         with np.errstate(invalid="ignore"):
             silhouette = 1 - d / np.sqrt(np.maximum(second + square, 0.0))
