@@ -41,6 +41,7 @@ lint: install  ## ruff and mypy
 bench: install  ## time and memory beside scikit-learn and PySpark, drawn into docs/performance.md (downloads PySpark)
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python bench/linear.py
+	$(BIN)/python bench/clustering.py
 	$(BIN)/python bench/performance.py
 
 hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Java 17 and Maven)

@@ -145,8 +145,7 @@ class Benchmark:
         results = {}
         for name, usages in self.usages.items():
             entry: dict[str, Any] = summary(usages)
-            entry["coefficients"] = self.answers[name]["coefficients"]
-            entry["intercept"] = self.answers[name]["intercept"]
+            entry |= {key: value for key, value in self.answers[name].items() if key != "seconds"}
             entry["runs"] = [{key: getattr(usage, key) for key in FIGURES} for usage in usages]
             splits = self.inner[name]
             if splits:
