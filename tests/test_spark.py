@@ -187,8 +187,9 @@ def ready(*words: str, **conf: object) -> Spark:
     name = uuid.uuid4().hex
     Path(f"{name}.conf").write_text(json.dumps({"runners": {"spark": conf}}))
     user = Switches("spark", [f"--conf-path={name}.conf", *words])
+    Spark.check(user)
     directory = RunDirectory.create(name, "wols")
-    return Spark(Setting(user, None, directory, Leftovers(f"{name}.left"), Progress(quiet=True)))  # type: ignore[arg-type]
+    return Spark(Setting(user, directory, Leftovers(f"{name}.left"), Progress(quiet=True)))
 
 
 def settings_of(runner: Spark) -> dict[str, str]:
