@@ -14,7 +14,7 @@ from typing import Any
 
 from drivers.app import UsageError, run_program
 from drivers.clustering.kmeans import CRITERIA, STOPS, Settings, fit_kmeans
-from drivers.clustering.options import MOST_CLUSTERS, add_candidates
+from drivers.clustering.options import MOST_CLUSTERS, add_candidates, at_least_one
 from drivers.clustering.starts import ROUNDS
 from drivers.demonstration import demonstration_blobs
 from drivers.foresight import Foresight, Phase
@@ -37,6 +37,9 @@ def make_parser() -> Parser:
     add_role_options(parser, target=False)
     group = parser.add_argument_group("k-means")
     add_candidates(group, "clusters", "or a file of centres, CSV with the names of the features or a model.json")
+    group.add_argument(
+        "--init-steps", type=at_least_one, default=ROUNDS, metavar="N", help="rounds of k-means||, a pass each"
+    )
     group.add_argument("--metric", choices=METRICS, default="euclidean", help="cosine: a row counts by its direction")
     group.add_argument(
         "--stop", choices=STOPS, default="sse",
@@ -54,7 +57,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
     if options.n_clusters is None:
         raise UsageError("say how many clusters with --n-clusters, as in 5 or 2..10")
     settings = Settings(
-        options.n_clusters, options.restarts, options.init, options.metric, options.stop, options.tol, options.max_iter,
+        options.n_clusters, options.restarts, options.init, options.init_steps, options.metric, options.stop, options.tol,
+        options.max_iter,
         options.select, options.seed,
     )  # fmt: skip
     if sum(k for k, _ in settings.candidates()) > MOST_CLUSTERS:
@@ -70,7 +74,7 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     """The design of the run and its passes."""
     settings = settings_of(options)
     design, remarks = make_design(options, pack)
-    start = {"k-means||": ROUNDS + 1, "random": 1}.get(options.init, 0)
+    start = {"k-means||": options.init_steps + 1, "random": 1}.get(options.init, 0)
     phases = [Phase("start", start, start), Phase("k-means", 1, options.max_iter, "until every candidate has converged")]
     n_bytes = 8 * sum(k for k, _ in settings.candidates()) * 2 * (len(design.feature_names) + 5)
     return Foresight(design, [phase for phase in phases if phase.at_most], remarks, n_bytes)

@@ -51,8 +51,8 @@ RUNS = {
         "run_kmeans", f"{CLUSTERS} --n-clusters 2..4 --restarts 2 --max-iter 2 --tol 0", ["MRKMeans"] * 2
     ),
     "k-means from far apart": (
-        "run_kmeans", f"{CLUSTERS} --n-clusters 3 --init 'k-means||' --metric cosine --max-iter 1",
-        [*["MRKMeansParallel"] * 5, *["MRKMeans"] * 2],
+        "run_kmeans", f"{CLUSTERS} --n-clusters 3 --init 'k-means||' --init-steps 1 --metric cosine --max-iter 1",
+        ["MRKMeansParallel", "MRKMeans", "MRKMeans"],
     ),
     "mixtures of several numbers": (
         "run_gmm", f"{CLUSTERS} --n-components 1..3 --restarts 2 --max-iter 3 --tol 0", ["MRGMM"] * 3

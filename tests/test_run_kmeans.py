@@ -56,6 +56,12 @@ def test_every_start_ends_well_with_some_restarts(blobs, init, n_passes):
     assert [entry["job"] for entry in passes[:n_passes]] == jobs[:n_passes]
 
 
+def test_fewer_rounds_of_far_rows(blobs):
+    for steps in (1, 2):
+        fit("--n-clusters", "5", "--init", "k-means||", "--init-steps", str(steps), "--max-iter", "1", run_dir=f"r{steps}")
+        assert len(read_passes(f"r{steps}")) == steps + 2
+
+
 def test_all_numbers_and_restarts_share_the_passes_and_the_index_finds_the_blobs(blobs):
     model = fit("--n-clusters", "2..8", "--restarts", "3")
     assert len(model["candidates"]) == 21 and sum(entry["is_best"] for entry in model["candidates"]) == 7
@@ -182,7 +188,7 @@ def test_from_python(blobs):
         ("--n-clusters 2 --init c.csv", 2, "--init c.csv holds 1 centres, which is one start for as many clusters"),
         ("--n-clusters 1 --init x.csv", 1, "the centres x.csv have no column 'y'; the first line names"),
         ("--n-clusters 1 --init bad.csv", 1, "bad.csv, centre 1, column 'y': 'two' is not a finite number"),
-        ("--n-clusters 2 --restarts 0", 2, "a run starts once at least"),
+        ("--n-clusters 2 --restarts 0", 2, "argument --restarts: it must be 1 or more"),
         ("--n-clusters 2 --metric cosine", 1, "a row is zero in all features, so it has no direction"),
         ("--n-clusters 90000..100000", 2, "the candidates have more than 100,000 clusters together"),
         ("--n-clusters 2 --max-iter 0", 2, "--max-iter 0 leaves no pass"),

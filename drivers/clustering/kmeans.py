@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.clustering.starts import centers_from, sample_of
+from drivers.clustering.starts import ROUNDS, centers_from, sample_of
 from drivers.designs import feature_centers
 from drivers.loop import CONVERGED, Fit
 from drivers.run import Run
@@ -29,6 +29,7 @@ class Settings:
     n_clusters: list[int]
     restarts: int = 1
     init: str = "sample"
+    init_steps: int = ROUNDS
     metric: str = "euclidean"
     stop: str = "sse"
     tol: float = 1e-4
@@ -49,7 +50,9 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
     manifest, candidates = run.pack.manifest, settings.candidates()
     p = len(design.feature_names)
     origin = feature_centers(manifest, design) if settings.metric == "euclidean" else np.zeros(p)
-    start = centers_from(settings.init, run, design, origin, settings.metric, candidates, settings.seed)
+    start = centers_from(
+        settings.init, run, design, origin, settings.metric, candidates, settings.seed, settings.init_steps
+    )
     tol = settings.tol
     if settings.stop == "centers":
         tol *= _mean_variance(run, design)

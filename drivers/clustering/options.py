@@ -31,7 +31,7 @@ def add_candidates(group: Any, what: str, starts: str) -> None:
         f"--n-{what}", type=numbers, metavar="K", help="how many: 4, or 2..10, or 3,5,8; all in the same passes"
     )
     group.add_argument(
-        "--restarts", type=_restarts, default=1, metavar="R", help="starts for each of them, in the same passes"
+        "--restarts", type=at_least_one, default=1, metavar="R", help="starts for each of them, in the same passes"
     )
     group.add_argument(
         "--init", default="sample", metavar="HOW",
@@ -42,8 +42,9 @@ def add_candidates(group: Any, what: str, starts: str) -> None:
     group.add_argument("--max-iter", type=natural, default=300, help="passes at most")
 
 
-def _restarts(text: str) -> int:
+def at_least_one(text: str) -> int:
+    """A whole number of 1 or more."""
     value = natural(text)
     if not value:
-        raise argparse.ArgumentTypeError("a run starts once at least")
+        raise argparse.ArgumentTypeError("it must be 1 or more")
     return value

@@ -37,10 +37,12 @@ Centers = list[np.ndarray]
 
 
 def centers_from(
-    init: str, run: Run, design: Design, origin: np.ndarray, metric: str, candidates: Sequence[tuple[int, int]], seed: int
-) -> Centers:
+    init: str, run: Run, design: Design, origin: np.ndarray, metric: str, candidates: Sequence[tuple[int, int]], seed: int,
+    n_rounds: int = ROUNDS,
+) -> Centers:  # fmt: skip
     """The starting centres of each candidate, a number of clusters and a number of its restart: (k, p) each.
 
+    :param n_rounds: of k-means||
     :raises ScanError: more clusters than different rows; a file that does not hold such centres
     """
     n_rows = run.pack.manifest.n_rows
@@ -53,7 +55,7 @@ def centers_from(
         check_enough(sample_of(run, design).X, most, run)
         return rows_at_random(run, design, candidates, seed)
     if init == "k-means||":
-        return _far_apart(run, design, origin, metric, candidates, seed)
+        return _far_apart(run, design, origin, metric, candidates, seed, n_rounds)
     return _from_file(init, design, candidates)
 
 
@@ -93,8 +95,9 @@ def rows_at_random(run: Run, design: Design, candidates: Sequence[tuple[int, int
 
 
 def _far_apart(
-    run: Run, design: Design, origin: np.ndarray, metric: str, candidates: Sequence[tuple[int, int]], seed: int
-) -> Centers:
+    run: Run, design: Design, origin: np.ndarray, metric: str, candidates: Sequence[tuple[int, int]], seed: int,
+    n_rounds: int,
+) -> Centers:  # fmt: skip
     """k-means||: rounds of draws, a pass each; a pass that weighs what was drawn; and k-means++ on that."""
     most = max(k for k, _ in candidates)
     sample = sample_of(run, design)
@@ -103,7 +106,7 @@ def _far_apart(
     first = np.random.default_rng([seed, 0x70]).integers(len(sample.X))
     query = KMeansQuery(metric, origin[None], np.array([0, 1]), origin)
     drawn = points(sample.X[[first]], query) + origin
-    for number in range(ROUNDS):
+    for number in range(n_rounds):
         question = KMeansParallelQuery(metric, DRAWS_A_CLUSTER * most, seed, number, drawn, origin)
         more = run.scan(f"start {number + 1}", MRKMeansParallel, question, design).rows
         drawn = np.concatenate([drawn, points(more, query) + origin])
