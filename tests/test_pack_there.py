@@ -87,21 +87,14 @@ def test_a_table_on_hdfs_stays_there_and_gives_the_fit_of_one_packed_here(tmp_pa
     assert hadoop("-ls", f"/tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME', 'root')}/tmp").strip() == ""
 
 
-def test_a_bad_row_is_named_by_its_file_and_line_and_set_aside_where_allowed(run_wols, put):
+def test_a_bad_row_is_named_by_its_file_and_line(run_wols, put):
     url = put("bad", n=2000, bad=["1,two,shop 1,2024-05-01"])
     done = run_wols(url, *FIT, "-r", "hadoop", "--run-dir", "r")
     assert done.returncode == 1
     assert re.search(rf"{url}/part-[01]\.csv, line 1001, column 'x': 'two' is not a number\n", done.stderr), done.stderr
-    done = run_wols(url, *FIT, "-r", "hadoop", "--run-dir", "ok", "--max-bad-rows", "2")
-    assert done.returncode == 0, done.stderr
-    assert read_passes("ok")[0]["rows_rejected"] == 2 and read_passes("ok")[0]["rows_in"] == 4002
-    with open("ok/rejects.csv", newline="") as file:
-        rejects = list(csv.DictReader(file))
-    assert [reject["value"] for reject in rejects] == ["1,two,shop 1,2024-05-01"] * 2
-    assert [(reject["file"], reject["line"]) for reject in rejects] == [(f"{url}/part-{i}.csv", "1001") for i in range(2)]
 
 
-def test_lines_are_counted_as_an_editor_does_over_all_pieces(tmp_path, run_wols, put):
+def test_bad_rows_are_set_aside_with_the_lines_of_an_editor_over_all_pieces(tmp_path, run_wols, put):
     """In files of each kind of line ends, with bad rows after empty lines near the ends of the pieces and elsewhere."""
     url = put("lines", n=300)
     rng = np.random.default_rng(2)
@@ -120,10 +113,16 @@ def test_lines_are_counted_as_an_editor_does_over_all_pieces(tmp_path, run_wols,
     assert "packed from" in done.stderr and "through this machine" not in done.stderr
     done = run_wols("lines/", *fit, "--run-dir", "here")
     assert done.returncode == 0, done.stderr
+    folders = {}
     for name in ("there", "here"):
+        assert (read_passes(name)[0]["rows_rejected"], read_passes(name)[0]["rows_in"]) == (120, 1020)
         with open(f"{name}/rejects.csv", newline="") as file:
-            told = [(os.path.basename(reject["file"]), reject["line"]) for reject in csv.DictReader(file)]
+            rejects = list(csv.DictReader(file))
+        folders[name] = {os.path.dirname(reject["file"]) for reject in rejects}
+        told = [(os.path.basename(reject["file"]), reject["line"]) for reject in rejects]
         assert told == expected and len(told) == 120
+        assert all(",two,shop 1,2024-05-01" in reject["value"] or reject["value"] == "two" for reject in rejects)
+    assert folders == {"there": {url}, "here": {"lines"}}
 
 
 def test_two_machines_that_pack_a_table_at_once_have_a_pack_each(tmp_path, run_wols, put):
@@ -143,9 +142,6 @@ def test_two_machines_that_pack_a_table_at_once_have_a_pack_each(tmp_path, run_w
     packs = [json.loads(where.read_text())["url"] for where in tmp_path.glob("cache-?/packs/*/where.json")]
     assert len(set(packs)) == 2
     assert read_model("a")["parameters"] == read_model("b")["parameters"]
-    for name in "ab":
-        done = subprocess.run(command(name, f"{name}-again"), stderr=subprocess.PIPE, text=True)
-        assert done.returncode == 0 and "found packed" in done.stderr, done.stderr
     assert not [line for pack in packs for line in hadoop("-ls", pack).splitlines() if line.startswith("d")]
     hadoop("-rm", "-r", "-skipTrash", *packs, check=True)
 

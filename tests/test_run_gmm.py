@@ -119,12 +119,12 @@ def test_weights_are_copies(tmp_path, blobs):
 
 def test_extrapolation_needs_fewer_passes_where_components_overlap(tmp_path):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(30_000, 2)) + np.where(rng.random(30_000) < 0.4, 2.2, 0.0)[:, None] * [1.0, 0.0]
+    X = rng.normal(size=(4000, 2)) + np.where(rng.random(4000) < 0.4, 2.2, 0.0)[:, None] * [1.0, 0.0]
     write_csv(tmp_path / "t.csv", X, ["a", "b"])
-    words = ("--n-components", "2", "--init", "random", "--tol", "1e-9", "--max-iter", "1000")
+    words = ("--n-components", "2", "--init", "random", "--tol", "1e-8", "--max-iter", "1000")
     fast, plain = fit(*words, run_dir="fast"), fit(*words, "--no-accelerate", run_dir="plain")
     likelihoods = [model["candidates"][0]["mean_log_likelihood"] for model in (fast, plain)]
-    assert likelihoods[0] >= likelihoods[1] - 1e-8
+    assert likelihoods[0] >= likelihoods[1] - 1e-6
     assert fast["training"]["n_iter"] <= plain["training"]["n_iter"] / 2
     assert fast["candidates"][0]["passes_won_by_extrapolation"] > 0
 
