@@ -48,14 +48,14 @@ RUNS = {
         "run_wols", f"{WOLS} --solver gd --start 0,1,1 --learning-rate 0.01,0.1 --max-iter 1", ["MRWOLSGradient"]
     ),
     "k-means of several numbers": (
-        "run_kmeans", f"{CLUSTERS} --n-clusters 2..4 --restarts 2 --max-iter 2 --tol 0", ["MRKMeans"] * 2
+        "run_kmeans", f"{CLUSTERS} --n-clusters 2..4 --restarts 2 --max-iter 1", ["MRKMeans"]
     ),
     "k-means from far apart": (
         "run_kmeans", f"{CLUSTERS} --n-clusters 3 --init 'k-means||' --init-steps 1 --metric cosine --max-iter 1",
         ["MRKMeansParallel", "MRKMeans", "MRKMeans"],
     ),
     "mixtures of several numbers": (
-        "run_gmm", f"{CLUSTERS} --n-components 1..3 --restarts 2 --max-iter 3 --tol 0", ["MRGMM"] * 3
+        "run_gmm", f"{CLUSTERS} --n-components 1..3 --restarts 2 --max-iter 2 --tol 0", ["MRGMM"] * 2
     ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),

@@ -125,27 +125,6 @@ def test_bad_rows_are_set_aside_with_the_lines_of_an_editor_over_all_pieces(tmp_
     assert folders == {"there": {url}, "here": {"lines"}}
 
 
-def test_two_machines_that_pack_a_table_at_once_have_a_pack_each(tmp_path, run_wols, put):
-    """By two caches, as two machines have them."""
-    url = put("twice", n=2000)
-    fit = ("--target", "y", "--features", "x", "--no-report", "--no-diagnostics", "-r", "hadoop")
-
-    def command(cache, run):
-        return run_wols.command(url, *fit, "--cache-dir", f"cache-{cache}", "--run-dir", run)
-
-    programs = [
-        subprocess.Popen(command(name, name), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for name in "ab"
-    ]
-    for program in programs:
-        _, err = program.communicate(timeout=300)
-        assert program.returncode == 0 and "packed from" in err, err
-    packs = [json.loads(where.read_text())["url"] for where in tmp_path.glob("cache-?/packs/*/where.json")]
-    assert len(set(packs)) == 2
-    assert read_model("a")["parameters"] == read_model("b")["parameters"]
-    assert not [line for pack in packs for line in hadoop("-ls", pack).splitlines() if line.startswith("d")]
-    hadoop("-rm", "-r", "-skipTrash", *packs, check=True)
-
-
 def test_a_run_that_is_killed_while_packing_leaves_a_pack_that_the_next_run_removes(tmp_path, run_wols, put):
     url = put("killed", n=2000)
     home = f"/tmp/scanlearn-{os.environ.get('HADOOP_USER_NAME', 'root')}"

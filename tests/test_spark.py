@@ -124,8 +124,7 @@ def test_workers_use_the_folder_that_is_given(cluster, tmp_path):
 def test_lines_on_hdfs_have_the_bits_of_inline(master, request):
     master = master if master == "yarn" else request.getfixturevalue("cluster").master
     run_dir = uuid.uuid4().hex
-    name = "one pass and two more" if master == "yarn" else "gradient descent"
-    passes = run_like_inline(name, "--spark-master", master, *QUICK, tasks=2, run_dir=run_dir)
+    passes = run_like_inline("gradient descent", "--spark-master", master, *QUICK, tasks=2, run_dir=run_dir)
     (lines,) = {entry["command"].split()[-1] for entry in passes}
     home = re.fullmatch(r"(hdfs:///tmp/scanlearn-\w+)/packs/\S+/blocks.txt", lines)[1]
     assert run_dir not in hadoop_fs("-ls", f"{home}/tmp")
