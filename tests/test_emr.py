@@ -33,8 +33,8 @@ from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 from tests.conftest import ROOT, Driver, make_table, read_model, read_passes, write_csv
 from tests.emr.fake_aws import REGION, SECRET, FakeAWS
+from tests.runs import RUNS, assert_plain_text_agrees, md5s_of, write_rows
 from tests.terminal import run_on_terminal
-from tests.test_run_bits import RUNS, md5s_of, write_rows
 
 BUCKET = "table"
 TMP = f"s3://{BUCKET}/t/"
@@ -296,6 +296,14 @@ def test_every_job_has_the_bits_of_inline(aws, tmp_path, rows, lent, name):
     if RUNS[name][0] == "run_sample":
         assert Path("nodes.csv").read_text() == Path("same.csv").read_text() == Path("inline.csv").read_text()
     assert states(aws)[lent] == "WAITING" and nothing_left(aws)
+
+
+@pytest.mark.slow
+def test_plain_text_agrees(aws, tmp_path, rows, lent):
+    (tmp_path / "y.csv").write_text(rows)
+    aws.s3.put_object(Bucket=BUCKET, Key="text/y.csv", Body=rows.encode())
+    assert_plain_text_agrees(*on_emr(), "--cluster-id", lent, place=f"s3://{BUCKET}/text/y.csv")
+    aws.s3.delete_object(Bucket=BUCKET, Key="text/y.csv")
 
 
 def numbers(value):
