@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side
+    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars
     from bench.machine import versions
     from bench.measure import Usage
 except ImportError:  # started as a script: its own folder is on the path instead of the project's
-    from linear import ROOT, Bar, Benchmark, Side, available, peer_side  # type: ignore[no-redef]
+    from linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars  # type: ignore[no-redef]
     from machine import versions  # type: ignore[no-redef]
     from measure import Usage  # type: ignore[no-redef]
 
@@ -154,9 +154,7 @@ def main(argv: list[str] | None = None) -> int:
             print_table(method, rows, tables[method][rows])
     promises = [bar for method, table in tables.items() for bar in bars(method, table)]
     print("\nbars (ratios of medians; of minima in parentheses)")
-    for bar in promises:
-        value = "" if bar.value is None else f"{bar.value:.3g}" + ("" if bar.minima is None else f" ({bar.minima:.3g})")
-        print(f"{bar.verdict:13} {bar.text}: {value} {'>=' if bar.at_least else '<='} {bar.limit:g}")
+    print_bars(promises)
     if options.json:
         told = [{**asdict(bar), "verdict": bar.verdict} for bar in promises]
         report = {"versions": versions(), "repeat": options.repeat, "results": tables, "bars": told}

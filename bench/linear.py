@@ -226,6 +226,13 @@ def _print_row(name: str, wall: dict, base: dict | None, entry: dict | None = No
     print(f"{name:24} {seconds} {rest} {ratios}  {differs}".rstrip())
 
 
+def print_bars(promises: list[Bar]) -> None:
+    """A line each: the verdict, the value, and of ratios that of the minima too."""
+    for bar in promises:
+        value = "" if bar.value is None else f"{bar.value:.3g}" + ("" if bar.minima is None else f" ({bar.minima:.3g})")
+        print(f"{bar.verdict:13} {bar.text}: {value} {'>=' if bar.at_least else '<='} {bar.limit:g}")
+
+
 def generated(rows: int, cache: Path) -> Path:
     """The data, made once. In a process of its own: what this one takes, its children inherit as their peak memory."""
     path = cache / f"regression-{rows}x3-seed0.csv"
@@ -289,9 +296,7 @@ def main(argv: list[str] | None = None) -> int:
     worst = max(max(by_side.values()) for by_side in differences.values())
     promises.append(Bar("largest relative difference between the sides' coefficients", worst, AGREEMENT))
     print("\nbars (ratios of medians; of minima in parentheses)")
-    for bar in promises:
-        value = "" if bar.value is None else f"{bar.value:.3g}" + ("" if bar.minima is None else f" ({bar.minima:.3g})")
-        print(f"{bar.verdict:13} {bar.text}: {value} {'>=' if bar.at_least else '<='} {bar.limit:g}")
+    print_bars(promises)
     if options.json:
         report = {
             "machine": {"system": platform.platform(), "cores": os.cpu_count()},

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_table
+    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars, print_table
     from bench.machine import versions
     from bench.measure import Usage
 except ImportError:  # started as a script: its own folder is on the path instead of the project's
-    from linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_table  # type: ignore[no-redef]
+    from linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars, print_table  # type: ignore[no-redef]
     from machine import versions  # type: ignore[no-redef]
     from measure import Usage  # type: ignore[no-redef]
 
@@ -162,9 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         Bar("100 penalties x 5 folds after the scan, 50 columns: seconds, the slowest kind", slowest, 1.0),
         Bar("largest relative difference of a coefficient", differences, AGREEMENT),
     ]
-    for bar in promises:
-        value = "" if bar.value is None else f"{bar.value:.3g}" + ("" if bar.minima is None else f" ({bar.minima:.3g})")
-        print(f"{bar.verdict:13} {bar.text}: {value} {'>=' if bar.at_least else '<='} {bar.limit:g}")
+    print_bars(promises)
     if options.json:
         told = [{**asdict(bar), "verdict": bar.verdict} for bar in promises]
         options.json.write_text(json.dumps({"versions": versions(), "results": results, "bars": told}, indent=2) + "\n")

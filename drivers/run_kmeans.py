@@ -14,18 +14,17 @@ from typing import Any
 
 from drivers.app import UsageError, run_program
 from drivers.clustering.kmeans import CRITERIA, STOPS, Settings, fit_kmeans
-from drivers.clustering.options import MOST_CLUSTERS, add_candidates, at_least_one
+from drivers.clustering.options import add_candidates, at_least_one, check_candidates
 from drivers.clustering.starts import ROUNDS
 from drivers.demonstration import demonstration_blobs
 from drivers.foresight import Foresight, Phase
-from drivers.model import make_model
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
-from drivers.roles import add_role_options, contents_for, make_design
+from drivers.roles import add_role_options, make_design
 from drivers.run import Run
 from drivers.terminal.clusters_result import print_result
-from drivers.trainer import fit_from_python, train_and_tell
-from drivers.workspace import Workspace
+from drivers.trainer import fit_from_python, train_and_tell, train_on_rows
+from drivers.workspace import Results
 from jobs.kernels.kmeans import METRICS
 from jobs.mr_kmeans import MRKMeans
 
@@ -58,15 +57,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
         raise UsageError("say how many clusters with --n-clusters, as in 5 or 2..10")
     settings = Settings(
         options.n_clusters, options.restarts, options.init, options.init_steps, options.metric, options.stop, options.tol,
-        options.max_iter,
-        options.select, options.seed,
+        options.max_iter, options.select, options.seed,
     )  # fmt: skip
-    if sum(k for k, _ in settings.candidates()) > MOST_CLUSTERS:
-        raise UsageError(
-            f"the candidates have more than {MOST_CLUSTERS:,} clusters together; ask for fewer, or fewer restarts"
-        )
-    if not options.max_iter:
-        raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
+    check_candidates(settings.candidates(), options.max_iter, "cluster")
     return settings
 
 
@@ -80,14 +73,10 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     return Foresight(design, [phase for phase in phases if phase.at_most], remarks, n_bytes)
 
 
-def train(options: argparse.Namespace) -> tuple[Workspace, dict[str, Any]]:
+def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
     """Packs, fits, and gives the workspace and the model."""
     settings = settings_of(options)
-    workspace = Workspace(options, NAME, contents_for(options))
-    design = workspace.design()
-    parts = fit_kmeans(workspace.run, design, settings)
-    model = make_model(NAME, design, parts.pop("parameters"), {}, parts.pop("training"))
-    return workspace, {**model, **parts}
+    return train_on_rows(options, NAME, lambda run, design: fit_kmeans(run, design, settings))
 
 
 def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run | None]:

@@ -18,7 +18,7 @@ from drivers.app import (
     run_program,
 )
 from drivers.demonstration import demonstration_regression
-from drivers.foresight import Foresight, Phase
+from drivers.foresight import Foresight, Phase, wants_foresight
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
@@ -186,7 +186,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.inputs and options.from_statistics is None:
         options.inputs = [demonstration_regression(options.cache_dir, "regression.csv", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
-    check_options(options)
+    if wants_foresight(options):  # else training checks them
+        check_options(options)
     return train_and_tell(options, train, foresee, print_result)
 
 

@@ -8,16 +8,32 @@ from typing import Any
 
 from drivers.app import NOT_CONVERGED, OK, leaving_nothing_half_done, parse_call
 from drivers.foresight import Foresee, look_ahead, wants_foresight
+from drivers.model import make_model
 from drivers.options import Parser
 from drivers.roles import contents_for
 from drivers.run import Run
 from drivers.runners.execution import one_blas_thread
 from drivers.workspace import Results, Workspace
+from jobs.design import Design
 from jobs.records import readable
 
 # What gathers, fits, and gives the workspace and the model.
 Train = Callable[[argparse.Namespace], tuple[Results, dict[str, Any]]]
 Print = Callable[[dict[str, Any], list[str]], None]
+
+
+def train_on_rows(
+    options: argparse.Namespace, name: str, fit: Callable[[Run, Design], dict[str, Any]]
+) -> tuple[Workspace, dict[str, Any]]:
+    """Packs, fits, and gives the workspace and the model.
+
+    :param fit: gives the parts of the model, among them its parameters and its training
+    """
+    workspace = Workspace(options, name, contents_for(options))
+    design = workspace.design()
+    parts = fit(workspace.run, design)
+    model = make_model(name, design, parts.pop("parameters"), {}, parts.pop("training"))
+    return workspace, {**model, **parts}
 
 
 def train_and_tell(options: argparse.Namespace, train: Train, foresee: Foresee, print_result: Print) -> int:

@@ -173,14 +173,14 @@ class Workspace(Results):
 
     def _find(self) -> list[Source]:
         """The input files; standard input of a run that is resumed is what was copied then."""
+        if not self.options.resume:
+            alias = self.options.runner or "inline"
+            runner_class(alias).check(Switches(alias, self.options.mrjob_args))
         self.sources = self._sources()
         return self.sources
 
     def _sources(self) -> list[Source]:
         options = self.options
-        if not options.resume:
-            alias = options.runner or "inline"
-            runner_class(alias).check(Switches(alias, options.mrjob_args))
         standard_input.folder = os.path.join(options.cache_dir or default_cache_dir(), "stdin")
         if not (options.resume and "-" in options.inputs):
             return find_sources(options.inputs)

@@ -61,6 +61,12 @@ class Rows:
         n_rows = int(self.positions[-1]) + 1 if len(self.positions) else 0
         return keys.row_keys(self.part, self.number, n_rows)[self.positions]
 
+    def places(self, at: np.ndarray) -> np.ndarray:
+        """Where some of the rows stand in the data: part, block, row; indices (m,), shape (m, 3), int64."""
+        found = np.empty((len(at), 3), np.int64)
+        found[:, 0], found[:, 1], found[:, 2] = self.part, self.number, self.positions[at]
+        return found
+
     @property
     def fold_keys(self) -> np.ndarray:
         """What the fold of a row is drawn from, shape (n,), uint64."""

@@ -14,6 +14,9 @@ from moto.emr.models import Cluster, emr_backends
 from moto.emr.responses import ElasticMapReduceResponse
 from moto.server import ThreadedMotoServer
 
+from drivers.packing.stores import s3
+from drivers.runners.aws import clients as aws
+
 SECRET = "a-very-secret-key"
 
 
@@ -23,7 +26,22 @@ def moto_environment() -> Iterator[dict[str, str]]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    yield {
+    try:
+        yield _settings(server)
+    finally:
+        server.stop()
+        forget_clients()
+
+
+def forget_clients() -> None:
+    """What was made for one AWS would be asked by the next test too."""
+    aws.client.cache_clear()
+    s3._client.cache_clear()
+    s3._head.cache_clear()
+
+
+def _settings(server: ThreadedMotoServer) -> dict[str, str]:
+    return {
         "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -32,11 +50,11 @@ def moto_environment() -> Iterator[dict[str, str]]:
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
-    server.stop()
 
 
 def surround(monkeypatch: Any, environment: dict[str, str]) -> None:
     """Nothing of this machine's own AWS, and these settings."""
+    forget_clients()
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():

@@ -20,7 +20,6 @@ import pytest
 from moto.emr.responses import ElasticMapReduceResponse
 
 from data_gen.gen_regression import generate
-from drivers.packing.stores import s3 as s3_store
 from drivers.runners.aws import clients as our_aws
 from drivers.runners.aws import s3_files
 from drivers.runners.aws.s3_files import S3Files
@@ -28,11 +27,13 @@ from drivers.runners.emr import mrjob_runner as mrjob_emr
 from drivers.runners.emr.clusters import create, wait_until_ready
 from drivers.runners.emr.options import request_for
 from drivers.runners.emr.request import ClusterRequest
+from drivers.runners.emr.runner import EMR as EMR_RUNNER
 from drivers.runners.leftovers import Leftovers, sweep
 from drivers.runners.switches import Switches
 from jobs.errors import ScanError
 from tests.conftest import ROOT, Driver, make_table, read_model, read_passes, write_csv
 from tests.emr.fake_aws import REGION, SECRET, FakeAWS
+from tests.moto_aws import forget_clients
 from tests.runs import RUNS, assert_plain_text_agrees, md5s_of, write_rows
 from tests.terminal import run_on_terminal
 
@@ -64,12 +65,6 @@ def aws(server, monkeypatch):
     yield server
     forget_clients()
     assert server.errors[n_errors:] == []
-
-
-def forget_clients():
-    our_aws.client.cache_clear()
-    s3_store._client.cache_clear()
-    s3_store._head.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -839,6 +834,13 @@ def test_what_cannot_be_is_one_sentence(aws, tmp_path, lent, capsys, name):
     last = re.sub(r"code/[0-9a-f]+/", "code/HASH/", err.splitlines()[-1])
     assert ": error: " in last and sentence.replace("LENT", lent) in last
     assert new_clusters(aws, before) == [] and nothing_left(aws)
+
+
+def test_of_a_cluster_that_is_lent_no_request_is_checked(monkeypatch):
+    words = ["--cloud-tmp-dir=s3://b/t", "--region=us-west-1", "--release-label=emr-6.15.0"]
+    with pytest.raises(ScanError, match="the release emr-6.15.0 does not do"):
+        EMR_RUNNER.check(Switches("emr", words))
+    EMR_RUNNER.check(Switches("emr", [*words, "--cluster-id=j-1"]))
 
 
 def test_the_last_of_several_switches_is_meant(tmp_path):

@@ -173,13 +173,13 @@ def test_a_plan_counts_the_jobs_that_pack_where_the_table_lies(tmp_path, capsys,
     with moto_environment() as environment:
         surround(monkeypatch, environment)
         s3 = boto3.client("s3")
-        s3.create_bucket(Bucket="mine")
-        s3.put_object(Bucket="mine", Key="t.csv", Body=b"y,x,w\n" + b"".join(b"%d,%d,1\n" % (i % 7, i) for i in range(99)))
-        told = plan(capsys, run_wols.main, "s3://mine/t.csv", *ON_EMR)
+        s3.create_bucket(Bucket="plans")
+        s3.put_object(Bucket="plans", Key="t.csv", Body=b"y,x,w\n" + b"".join(b"%d,%d,1\n" % (i % 7, i) for i in range(99)))
+        told = plan(capsys, run_wols.main, "s3://plans/t.csv", *ON_EMR)
         low, high = told["passes"]
         assert told["packing_jobs"] == [2, 3] and told["emr"]["steps"] == [2 + low, 3 + high]
-        assert plan(capsys, run_wols.main, "s3://mine/t.csv", *ON_EMR, "--pack-here")["emr"]["steps"] == [low, high]
-        assert run_wols.main(["s3://mine/t.csv", *ON_EMR, "--plan"]) == 0
+        assert plan(capsys, run_wols.main, "s3://plans/t.csv", *ON_EMR, "--pack-here")["emr"]["steps"] == [low, high]
+        assert run_wols.main(["s3://plans/t.csv", *ON_EMR, "--plan"]) == 0
         assert "2 to 3 jobs where the table lies" in capsys.readouterr().out
 
 

@@ -13,8 +13,9 @@ from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 from drivers.loop import iterate
 from jobs.errors import BadRecord, BadRow
 from jobs.kernels.farthest import NOWHERE
-from jobs.kernels.kmeans import KMeansQuery, KMeansState, KMeansStatistics, update
+from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
+from jobs.kernels.kmeans_state import KMeansState, update
 from tests.registry import gather, make_rows, take
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from drivers.clustering.mixture_starts import mixtures_from
+from drivers.clustering.options import candidates_of
 from drivers.clustering.starts import sample_of
 from drivers.designs import feature_centers
 from drivers.loop import CONVERGED, Fit
@@ -46,7 +47,7 @@ class Settings:
 
     def candidates(self) -> list[tuple[int, int]]:
         """A number of components and a number of its restart each."""
-        return [(k, restart) for k in self.n_components for restart in range(self.restarts)]
+        return candidates_of(self.n_components, self.restarts)
 
 
 def n_parameters(mixture: Mixture) -> int:
@@ -73,7 +74,7 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
     start = mixtures_from(
         settings.init, run, design, settings.covariance_type, candidates, settings.reg_covar, settings.seed
     )
-    scale = sample_of(run, design).X.std(axis=0) if run.pack.manifest.n_rows else np.ones(len(design.feature_names))
+    scale = sample_of(run, design).X.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     origin = feature_centers(run.pack.manifest, design)
     draws = sum(k for k, _ in candidates) <= MOST_DRAWN

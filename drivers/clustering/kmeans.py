@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.clustering.options import candidates_of
 from drivers.clustering.starts import ROUNDS, centers_from, sample_of
 from drivers.designs import feature_centers
 from drivers.loop import CONVERGED, Fit
@@ -14,7 +15,7 @@ from drivers.run import Run
 from drivers.training import training_of
 from jobs.design import Design
 from jobs.errors import ScanError
-from jobs.kernels.kmeans import KMeansState, update
+from jobs.kernels.kmeans_state import KMeansState, update
 from jobs.mr_kmeans import MRKMeans
 
 # Which is better: the larger one, or the smaller.
@@ -39,7 +40,7 @@ class Settings:
 
     def candidates(self) -> list[tuple[int, int]]:
         """A number of clusters and a number of its restart each."""
-        return [(k, restart) for k in self.n_clusters for restart in range(self.restarts)]
+        return candidates_of(self.n_clusters, self.restarts)
 
 
 def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
@@ -67,8 +68,6 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
         max_iter=settings.max_iter,
         objective=lambda state: state.total_sse,
         monotone="falls",
-        # The first two columns are what a picture of the way shows.
-        trace=lambda state: {"centers": state.evaluated[:, :2].tolist()} if len(state.evaluated) <= 100 else {},
     )
     return _parts(run, fit, settings, candidates)
 

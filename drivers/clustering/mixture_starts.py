@@ -17,7 +17,7 @@ from drivers.run import Run
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.gmm_state import Mixture
-from jobs.kernels.kmeans import KMeansState, update
+from jobs.kernels.kmeans_state import KMeansState, update
 from jobs.mr_kmeans import MRKMeans
 
 STARTS = ("sample", "random", "kmeans", "k-means||")

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from drivers.app import UsageError
 from drivers.options import natural, not_negative
 
 MOST_CLUSTERS = 100_000  # of all candidates together, whose sums every task holds
@@ -40,6 +41,19 @@ def add_candidates(group: Any, what: str, starts: str) -> None:
     )  # fmt: skip
     group.add_argument("--tol", type=not_negative, default=1e-4, help="when a candidate has converged, see --stop")
     group.add_argument("--max-iter", type=natural, default=300, help="passes at most")
+
+
+def candidates_of(numbers: list[int], restarts: int) -> list[tuple[int, int]]:
+    """A number of clusters and a number of its restart each."""
+    return [(k, restart) for k in numbers for restart in range(restarts)]
+
+
+def check_candidates(candidates: list[tuple[int, int]], max_iter: int, noun: str) -> None:
+    """:raises UsageError: more than a task holds, or no pass to fit them by"""
+    if sum(k for k, _ in candidates) > MOST_CLUSTERS:
+        raise UsageError(f"the candidates have more than {MOST_CLUSTERS:,} {noun}s together; ask for fewer of them")
+    if not max_iter:
+        raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
 
 
 def at_least_one(text: str) -> int:

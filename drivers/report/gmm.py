@@ -18,7 +18,7 @@ from drivers.report.kmeans import STATUS
 from drivers.report.mixture_rows import MixtureRows, rows_of
 from drivers.report.mixture_truth import TrueMixture, find_true_mixture
 from drivers.report.page import Column, Page
-from drivers.report.run_sections import add_rows, names_of
+from drivers.report.run_sections import add_rows, names_of, weighing
 from drivers.run_directory import RunDirectory
 from drivers.wording import count
 
@@ -46,12 +46,11 @@ def title(model: dict[str, Any]) -> str:
 def method(model: dict[str, Any]) -> str:
     """What was done, in a sentence or two."""
     parameters, training = model["parameters"], model["training"]
-    weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
     k = len(parameters["weights"])
     how = count(k, "Gaussian") + (f", {COVARIANCES[parameters['covariance_type']]}" if k > 1 else "")
     ahead = ", with extrapolated points tried in the same passes" if training["accelerate"] else ""
     return (
-        f"The density of {names_of(model['features'])} was taken for that of {how}{weight}. The method: EM "
+        f"The density of {names_of(model['features'])} was taken for that of {how}{weighing(model)}. The method: EM "
         f"(expectation-maximisation), {STARTS.get(training['init'], 'from the mixture of a file')}{ahead}."
     )
 

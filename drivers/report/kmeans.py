@@ -9,7 +9,7 @@ from drivers.packing.cache import Pack
 from drivers.report import cluster_pictures
 from drivers.report.formats import column, number, share
 from drivers.report.page import Column, Page
-from drivers.report.run_sections import add_rows, names_of
+from drivers.report.run_sections import add_rows, names_of, weighing
 from drivers.run_directory import RunDirectory
 from drivers.wording import count
 
@@ -31,12 +31,11 @@ def title(model: dict[str, Any]) -> str:
 
 def method(model: dict[str, Any]) -> str:
     """What was done, in a sentence or two."""
-    weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
     by = "by direction" if model["parameters"]["metric"] == "cosine" else "by distance"
     start = STARTS.get(model["training"]["init"], "the centres of a file")
     return (
         f"Rows were put into {count(len(model['clusters']), 'cluster')} {by} of {names_of(model['design']['features'])}"
-        f"{weight}. The method: k-means, from {start}."
+        f"{weighing(model)}. The method: k-means, from {start}."
     )
 
 

@@ -25,7 +25,7 @@ from drivers.report.figures import Picture
 from drivers.report.formats import number, p_value, share
 from drivers.report.linear_findings import findings
 from drivers.report.page import Column, Page
-from drivers.report.run_sections import add_rows, names_of
+from drivers.report.run_sections import add_rows, names_of, weighing
 from drivers.run_directory import RunDirectory
 
 MEASURES = {
@@ -61,12 +61,11 @@ def title(model: dict[str, Any]) -> str:
 
 def method(model: dict[str, Any]) -> str:
     """What was done, in a sentence or two."""
-    weight = f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
     selection = model.get("selection")
     chosen = f", chosen out of {len(selection['candidates'])}" if selection else ""
     name = describe(model)
     return (
-        f"{model['target']} was explained by {names_of(model['design']['features'])}{chosen}{weight}. "
+        f"{model['target']} was explained by {names_of(model['design']['features'])}{chosen}{weighing(model)}. "
         f"The method: {name[:1].lower()}{name[1:]}."
     )
 

@@ -136,6 +136,11 @@ def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> Non
     page.command(shlex.join([*program, "--resume", directory.path]))
 
 
+def weighing(model: dict[str, Any]) -> str:
+    """What the rows weigh, as the end of a clause."""
+    return f", weighted by {model['weight']}" if model.get("weight") else ", all rows weighing the same"
+
+
 def names_of(names: list[str]) -> str:
     if len(names) > NAMES_SHOWN:
         return count(len(names), "feature")

@@ -30,7 +30,7 @@ import numpy as np
 
 from jobs.errors import BadRecord
 from jobs.kernels.contract import Statistics
-from jobs.kernels.farthest import in_single_precision, is_farther, nothing
+from jobs.kernels.farthest import in_single_precision, nothing, take
 from jobs.records import Record, array_field
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -120,7 +120,7 @@ class GMMStatistics(Statistics):
 
     def _add_some(self, rows: Any, query: GMMQuery, some: slice) -> None:
         x = np.ascontiguousarray((rows.X[some] - query.origin).T)
-        w, positions = rows.w[some], rows.positions[some]
+        w = rows.w[some]
         counts = w > 0
         for i, at in enumerate(query.candidates()):
             y, log_p = _log_densities(query, i, at, x)
@@ -139,8 +139,9 @@ class GMMStatistics(Statistics):
             if counts.any():
                 rare = np.where(counts, -log_total, NEVER)
                 j = int(in_single_precision(rare).argmax())
-                place = np.array([[rows.part, rows.number, positions[j]]])
-                self._take(slice(i, i + 1), rare[j : j + 1], rows.X[some][j : j + 1], place)
+                one, row = slice(i, i + 1), np.array([some.start + j])
+                mine = self.surprise[one], self.rarest[one], self.places[one]
+                take(mine, (rare[j : j + 1], rows.X[row], rows.places(row)))
 
     def _add_squares(self, covariance_type: str, i: int, at: slice, y: np.ndarray, r: np.ndarray) -> None:
         if covariance_type in ("full", "tied"):
@@ -154,15 +155,8 @@ class GMMStatistics(Statistics):
     def merge(self, other: GMMStatistics) -> GMMStatistics:
         merged = super().merge(other)
         merged.surprise, merged.rarest, merged.places = self.surprise.copy(), self.rarest.copy(), self.places.copy()
-        merged._take(slice(None), other.surprise, other.rarest, other.places)
+        take((merged.surprise, merged.rarest, merged.places), (other.surprise, other.rarest, other.places))
         return merged
-
-    def _take(self, at: slice, surprise: np.ndarray, rarest: np.ndarray, places: np.ndarray) -> None:
-        """Takes in the rarest rows of others."""
-        better = is_farther(self.surprise[at], self.places[at], surprise, places)
-        self.surprise[at] = np.where(better, surprise, self.surprise[at])
-        self.rarest[at] = np.where(better[:, None], rarest, self.rarest[at])
-        self.places[at] = np.where(better[:, None], places, self.places[at])
 
     def close(self, other: Statistics, rtol: float = 1e-12) -> bool:
         """Equal up to rounding, and of the same rarest rows."""

@@ -161,16 +161,15 @@ def update(state: GMMState, statistics: GMMStatistics) -> GMMState:
         name: value.copy() if isinstance(value, (np.ndarray, list)) else value for name, value in vars(state).items()
     }
     values["weight_sum"] = statistics.weight_sum
-    slices = iter(state.query().candidates())
-    trial = 0
+    trial = first = 0
     for i in np.flatnonzero(state.alive).tolist():
         steps, sums = [], []
         for point in state.trials[i]:
-            at = next(slices)
+            at = slice(first, first + len(point.weights))
             image, n_reseeded = m_step(point, statistics, trial, at, state.reg_covar)
             steps.append(Step(point, image, statistics.log_likelihood[trial] / statistics.weight_sum))
             sums.append((statistics.entropy[trial], statistics.r_sum[at], n_reseeded))
-            trial += 1
+            trial, first = trial + 1, at.stop
         best = max(range(len(steps)), key=lambda t: (steps[t].log_likelihood, -t))
         entropy, r_sum, n_reseeded = sums[best]
         known = [step for step in state.steps[i] if np.isfinite(step.log_likelihood)]
@@ -192,16 +191,11 @@ def next_trials(steps: list[Step], state: GMMState) -> list[Mixture]:
     plain = steps[-1].image
     if not state.accelerate or len(steps) < 2:
         return [plain]
-    center = state.origin / state.scale
-    shift = np.concatenate([np.zeros(len(plain.weights)), np.tile(center, len(plain.weights))])
     pairs = [[mixture.vector(state.scale) for mixture in (step.point, step.image)] for step in steps]
     points, images = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
-    points[:, : len(shift)] -= shift
-    images[:, : len(shift)] -= shift
     trials = [plain]
     for depth in (DEPTH, LATEST)[: 1 + (len(steps) > LATEST)]:
         guess = extrapolate(points[-depth:], images[-depth:])
-        guess[: len(shift)] += shift
         with np.errstate(over="ignore", invalid="ignore"):
             found = plain.like(guess, state.scale)
             if _is_usable(found):
@@ -245,10 +239,10 @@ def m_step(point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg
     weights = r_sum / total
     assert covariances.shape == shape
     image = Mixture(kind, weights, means, covariances)
-    return _begun_anew(image, statistics, trial, point)
+    return _begun_anew(image, statistics, trial)
 
 
-def _begun_anew(image: Mixture, statistics: GMMStatistics, trial: int, point: Mixture) -> tuple[Mixture, int]:
+def _begun_anew(image: Mixture, statistics: GMMStatistics, trial: int) -> tuple[Mixture, int]:
     lost = image.weights <= LEAST_SHARE
     if image.covariance_type != "tied":
         for j in np.flatnonzero(~lost):

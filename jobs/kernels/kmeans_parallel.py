@@ -78,9 +78,7 @@ class KMeansParallelStatistics(Statistics):
         enters = np.flatnonzero(keys <= self.keys[-1] if len(self.keys) == self.k else keys < np.inf)
         if not len(enters):
             return
-        places = np.empty((len(enters), 3), np.int64)
-        places[:, 0], places[:, 1], places[:, 2] = rows.part, rows.number, rows.positions[enters]
-        merged = self.merge(KMeansParallelStatistics(self.k, keys[enters], rows.X[enters], places))
+        merged = self.merge(KMeansParallelStatistics(self.k, keys[enters], rows.X[enters], rows.places(enters)))
         self.keys, self.rows, self.places = merged.keys, merged.rows, merged.places
 
     def merge(self, other: KMeansParallelStatistics) -> KMeansParallelStatistics:

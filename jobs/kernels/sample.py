@@ -46,9 +46,7 @@ class SampleStatistics(Statistics):
         enters = np.flatnonzero(keys <= self.keys[-1]) if len(self.keys) == self.k > 0 else np.arange(len(keys))
         if self.k == 0 or not len(enters):
             return
-        places = np.empty((len(enters), 3), np.int64)
-        places[:, 0], places[:, 1], places[:, 2] = rows.part, rows.number, rows.positions[enters]
-        merged = self.merge(SampleStatistics(self.k, keys[enters], rows.X[enters], places))
+        merged = self.merge(SampleStatistics(self.k, keys[enters], rows.X[enters], rows.places(enters)))
         self.keys, self.rows, self.places = merged.keys, merged.rows, merged.places
 
     def merge(self, other: SampleStatistics) -> SampleStatistics:

@@ -24,7 +24,6 @@ def emr_plan(arguments: list[str], passes: list[int], n_bytes: int, hourly_price
     :param n_bytes: what a pass reads
     :param hourly_price: of a node, EC2 and EMR together; None where it is not given
     """
-    # mrjob remarks on a configuration that sets nothing.
     user = Switches("emr", arguments)
     request = request_for(user, "", "plan")
     start = 0 if user.option("cluster_id") else START_SECONDS

@@ -71,7 +71,8 @@ class EMR(PackingRunner):
     @classmethod
     def check(cls, user: Switches) -> None:
         check(user)
-        request_for(user, region_or_default(user.option("region")), "")
+        if not user.option("cluster_id"):
+            request_for(user, region_or_default(user.option("region")), "")
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
