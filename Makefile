@@ -30,7 +30,9 @@ test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and 
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20
 	$(MAKE) hadoop-up
-	HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest -m hadoop --durations=20; \
+	export HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop; \
+		$(BIN)/python -m pytest -n auto -m "hadoop and not alone" --durations=20 && \
+		$(BIN)/python -m pytest -m "hadoop and alone" --durations=20; \
 		status=$$?; $(MAKE) hadoop-down; exit $$status
 
 lint: install  ## ruff and mypy

@@ -52,6 +52,7 @@ def iterate(
     max_iter: int,
     objective: Callable[[Any], np.ndarray] | None = None,
     monotone: str | None = None,
+    bound: Callable[[Any], np.ndarray] | None = None,
     trace: Callable[[Any], dict] | None = None,
     resume: Fit | None = None,
     on_pass: Callable[[Fit], None] = lambda fit: None,
@@ -63,6 +64,8 @@ def iterate(
     :param distance: (state, next state, statistics) -> shape (m,); at most `tol`: converged; not finite: diverged
     :param objective: state -> shape (m,), recorded a pass
     :param monotone: "falls" or "rises": warns with ObjectiveWarning when the objective does otherwise
+    :param bound: state -> shape (m,), what the next objective must not be beyond, NaN where nothing is known; without it
+        that is the objective before
     :param trace: state -> numbers and lists to keep in the history of each pass
     :param resume: a checkpoint to go on from
     :param on_pass: called with the checkpoint after every pass
@@ -70,8 +73,11 @@ def iterate(
     m = len(state.alive)
     fit = resume or Fit(state, 0, [RUNNING] * m, [0] * m, [])
     while fit.state.alive.any() and fit.n_iter < max_iter:
+        bounds = (
+            bound(fit.state) if bound else np.array(fit.history[-1]["objective"]) if fit.history else np.full(m, np.nan)
+        )
         fit = _advance(fit, step(fit.state), update, distance, tol, objective, trace)
-        _check_monotone(fit, monotone)
+        _check_monotone(fit, monotone, bounds)
         on_pass(fit)
     ended = [MAX_ITER if status == RUNNING else status for status in fit.status]
     return Fit(fit.state, fit.n_iter, ended, fit.n_iters, fit.history)
@@ -96,18 +102,19 @@ def _advance(fit: Fit, statistics: Any, update: Any, distance: Any, tol: float, 
     )
 
 
-def _check_monotone(fit: Fit, monotone: str | None) -> None:
-    if monotone is None or len(fit.history) < 2:
+def _check_monotone(fit: Fit, monotone: str | None, bounds: np.ndarray) -> None:
+    if monotone is None:
         return
-    before, after = (np.array(entry["objective"]) for entry in fit.history[-2:])
-    change = after - before if monotone == "falls" else before - after
+    found = np.array(fit.history[-1]["objective"])
+    beyond = found - bounds if monotone == "falls" else bounds - found
     # Rounding may move an objective at its optimum by a little either way.
-    wrong = np.flatnonzero(change > np.sqrt(np.finfo(float).eps) * np.abs(before))
+    wrong = np.flatnonzero(beyond > np.sqrt(np.finfo(float).eps) * np.abs(bounds))
     running = [int(k) for k in wrong if fit.status[k] != DIVERGED]
     if running:
+        limit = "more" if monotone == "falls" else "less"
         warnings.warn(
-            f"the objective of candidate {running[0] + 1} should only go one way ({monotone}) but went from "
-            f"{before[running[0]]:.17g} to {after[running[0]]:.17g} in pass {fit.n_iter}",
+            f"the objective of candidate {running[0] + 1} {monotone} from pass to pass and should be no {limit} than "
+            f"{bounds[running[0]]:.17g}, but is {found[running[0]]:.17g} in pass {fit.n_iter}",
             ObjectiveWarning,
             stacklevel=3,
         )

@@ -1,7 +1,7 @@
 """A run: the passes of one driver over one pack, each in the ledger, each phase resumable.
 
 statistics = run.scan("exact", MRWOLS, query, design)        one pass
-fit = run.iterate("descent", MRWOLSGradient, design, state)  one pass an iteration, by the one training loop
+fit = run.iterate("descent", MRWOLSGradient, design, start)  one pass an iteration, by the one training loop
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import glob
 import os
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -86,10 +87,12 @@ class Run:
         return answer.statistics
 
     def iterate(
-        self, phase: str, job: type[MRScan], design: Design, state: Any, rises: bool = False, **loop_arguments: Any
-    ) -> Fit:
+        self, phase: str, job: type[MRScan], design: Design, start: Callable[[], Any], rises: bool = False,
+        **loop_arguments: Any,
+    ) -> Fit:  # fmt: skip
         """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step.
 
+        :param start: gives the state before the first pass; not asked where a checkpoint has one
         :param rises: whether a larger objective is better
         """
 
@@ -100,10 +103,11 @@ class Run:
             self._save(phase, fit)
             self.progress.iteration(fit, rises)
 
+        checkpoint = self.directory.load_phase(phase, Fit)
         return iterate(
             step,
-            state=state,
-            resume=self.directory.load_phase(phase, Fit),
+            state=checkpoint.state if checkpoint else start(),
+            resume=checkpoint,
             on_pass=on_pass,
             **loop_arguments,
         )

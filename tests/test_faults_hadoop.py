@@ -31,7 +31,7 @@ from tests.faulty import (
 )
 from tests.test_faults import one_message
 
-pytestmark = pytest.mark.hadoop
+pytestmark = [pytest.mark.hadoop, pytest.mark.alone]
 
 HADOOP = ("-r", "hadoop", "-D", "mapreduce.job.maps=3")
 USER = "hadoop"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from data_gen.gen_blobs import mixture as true_mixture
 from drivers.clustering.gmm import _change, _move, criteria, n_parameters, whole_covariances
 from drivers.clustering.mixture_starts import _of_rows, mixture_of
-from drivers.loop import CONVERGED, iterate
+from drivers.loop import CONVERGED, ObjectiveWarning, iterate
 from jobs.errors import BadRecord
+from jobs.kernels import gmm_state
 from jobs.kernels.anderson import extrapolate
 from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, log_densities
 from jobs.kernels.gmm_state import GMMState, Mixture, update
@@ -131,6 +134,47 @@ def test_the_log_likelihood_never_falls_and_the_criteria_are_scikit_learns(covar
     assert found["icl"] == pytest.approx(found["bic"] + 2 * fit.state.entropy[0])
 
 
+@every_type
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6, 0.3, 3.0])
+def test_a_step_gains_no_less_than_is_known_before_it(covariance_type, reg_covar):
+    """Whatever --reg-covar adds; the bound is the difference of expected log-likelihoods, here by numpy's own densities."""
+    X, w = blobs(400)
+    start = start_of(X, 3, covariance_type)
+    checkpoints = []
+    em([start], X, w, max_iter=12, reg_covar=reg_covar, monotone="rises", bound=lambda s: s.floor,
+       on_pass=lambda fit: checkpoints.append(fit.state))  # fmt: skip
+    for before, after in itertools.pairwise(checkpoints):
+        assert after.log_likelihood[0] >= before.floor[0] - 1e-12
+        step = before.steps[0][-1]
+        of_point, of_image = (scipy_log_densities(mixture, X) for mixture in (step.point, step.image))
+        parts = np.exp(of_point - logsumexp(of_point, axis=1, keepdims=True))
+        gain = np.average((parts * (of_image - of_point)).sum(axis=1), weights=w)
+        assert step.floor - step.log_likelihood == pytest.approx(gain, abs=1e-12, rel=1e-9)
+        assert gain >= 0 or reg_covar > 0
+
+
+def scipy_log_densities(mixture, X):
+    return np.column_stack([
+        np.log(weight) + multivariate_normal(mean, covariance).logpdf(X)
+        for weight, mean, covariance in zip(mixture.weights, mixture.means, whole_covariances(mixture))
+    ])  # fmt: skip
+
+
+def test_a_wrong_m_step_is_said(monkeypatch):
+    """It does not fall, but is below what the step before promised."""
+    X, _ = blobs(400)
+    start, right = start_of(X, 3, "full"), gmm_state._begun_anew
+
+    def nowhere(image, statistics, trial):
+        return start, 0
+
+    monkeypatch.setattr(gmm_state, "_begun_anew", nowhere)
+    with pytest.warns(ObjectiveWarning, match="should be no less than"):
+        em([start], X, max_iter=2, reg_covar=1e-6, monotone="rises", bound=lambda s: s.floor)
+    monkeypatch.setattr(gmm_state, "_begun_anew", right)
+    em([start], X, max_iter=2, reg_covar=1e-6, monotone="rises", bound=lambda s: s.floor)
+
+
 def test_candidates_of_many_sizes_advance_as_if_each_were_alone():
     X, w = blobs()
     starts = [start_of(X, k, "full", seed) for seed, k in enumerate((3, 1, 5, 2))]
@@ -163,7 +207,7 @@ def test_five_starts_find_the_truth_of_a_hundred_tables_where_one_in_five_does_n
         found = fit.state.log_likelihood
         n_poor += int((found < found.max() - 0.01).sum())
         best = fit.state.best(int(found.argmax()))
-        order = list(min(permutations(range(3)), key=lambda o: ((best.means[list(o)] - TRUE_MEANS) ** 2).sum()))
+        order = list(min(itertools.permutations(range(3)), key=lambda o: ((best.means[list(o)] - TRUE_MEANS) ** 2).sum()))
         assert np.abs(best.means[order] - TRUE_MEANS).max() < 0.16
         assert np.abs(best.covariances[order] - np.eye(2)).max() < 0.25
         assert np.abs(best.weights - 1 / 3).max() < 0.02

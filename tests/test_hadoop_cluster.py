@@ -356,6 +356,7 @@ def command(home, *arguments, **options):
 
 
 @pytest.mark.hadoop
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["--at-once"]], ids=["stopped", "crashed"])
 @pytest.mark.parametrize("name", daemons.DAEMONS)
@@ -383,6 +384,7 @@ def streaming(home):
 
 
 @pytest.mark.hadoop
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_job_outlives_the_crash_of_its_node(own_cluster, tmp_path):
     """The node that starts again is the old one to YARN, which gives its tasks out anew and does not wait for the dead."""

@@ -308,6 +308,7 @@ def test_what_runs_in_the_background_goes_on(table, run_wols):
 
 
 @pytest.mark.hadoop
+@pytest.mark.alone
 @linux
 def test_on_hadoop_the_application_is_killed(table, undisturbed, run_wols):
     process = begin(*DESCENT, "--no-report", "--run-dir", "r", "-r", "hadoop", "--max-iter", "1")

@@ -78,8 +78,17 @@ def test_a_checkpoint_goes_on_to_the_same_end(stop):
 
 
 def test_an_objective_that_goes_the_wrong_way_is_said():
-    with pytest.warns(ObjectiveWarning, match="candidate 1 .* went from"):
+    with pytest.warns(ObjectiveWarning, match="candidate 1 falls .* be no more than 2, but is 4 in pass 2"):
         run(start(2.0), objective=lambda state: state.values, monotone="falls", max_iter=3)
+
+
+def test_an_objective_beyond_the_bound_that_the_state_gives_is_said():
+    def bounded(by):
+        return run(start(0.5), objective=lambda s: s.values, monotone="rises", bound=lambda s: s.values * by, max_iter=3)
+
+    bounded(0.5)
+    with pytest.warns(ObjectiveWarning, match="candidate 1 rises .* be no less than 0.75, but is 0.5 in pass 1"):
+        bounded(0.75)
 
 
 def test_a_trace_is_kept():

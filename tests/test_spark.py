@@ -435,6 +435,7 @@ def test_a_killed_run_takes_its_executors_along(table, cluster):
 
 
 @pytest.mark.hadoop
+@pytest.mark.alone
 def test_a_killed_run_takes_its_application_along(table):
     process, mark = begin(*DESCENT, "--max-iter", "2", "--spark-master", "yarn", until="spark/harness")
     wait_for(executors_on_yarn, process)

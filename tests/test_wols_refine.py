@@ -39,10 +39,10 @@ class Passes:
             total = total.merge(gather(statistics_class, query, part))
         return total
 
-    def iterate(self, phase, job, design, state, **loop_arguments):
+    def iterate(self, phase, job, design, start, **loop_arguments):
         assert (phase, job) == ("refine", MRWOLSRefine)
         step = lambda state: self.merged(job.statistics_class, state.query())  # noqa: E731
-        self.fit = iterate(step, state=state, **loop_arguments)
+        self.fit = iterate(step, state=start(), **loop_arguments)
         return self.fit
 
     def refine(self):
@@ -111,7 +111,7 @@ def test_any_basis_and_any_coefficients_lead_to_the_solution(seed):
     size = len(state.point.basis)
     state.point.basis = state.point.basis @ (np.eye(size) + 0.3 * rng.normal(size=(size, size)))
     state.point.coefficients = state.point.coefficients * (1 + 1e-3 * rng.normal(size=(size, 1)))
-    fit = passes.iterate("refine", MRWOLSRefine, None, state, **LOOP)
+    fit = passes.iterate("refine", MRWOLSRefine, None, lambda: state, **LOOP)
     assert fit.status == [CONVERGED] and fit.n_iter == 2
     assert min(digits(passes.table(refined(fit, passes.solution, [])), exact)) > 14.5
 
@@ -270,7 +270,7 @@ def test_a_bad_start_takes_a_second_pass():
     state = RefinementState.start(rough, passes.query, passes.solution)
     first = update(state, passes.merged(WOLSRefineStatistics, state.query()))
     assert first.distance > LOOP["tol"]
-    fit = passes.iterate("refine", MRWOLSRefine, None, state, **LOOP)
+    fit = passes.iterate("refine", MRWOLSRefine, None, lambda: state, **LOOP)
     assert 2 <= fit.n_iter <= 3
     assert fit.status == [CONVERGED]
     assert min(digits(passes.table(refined(fit, passes.solution, [])), exact)) > 14.5
@@ -315,7 +315,7 @@ def test_sums_that_admit_no_solution_are_given_up_with_a_reason():
     passes = Passes(X, y, w)
     state = RefinementState.start(passes.statistics, passes.query, passes.solution)
     state.point.basis[:, 1] = state.point.basis[:, 2]
-    fit = passes.iterate("refine", MRWOLSRefine, None, state, **LOOP)
+    fit = passes.iterate("refine", MRWOLSRefine, None, lambda: state, **LOOP)
     assert fit.status == [DIVERGED]
     warnings: list[str] = []
     assert refined(fit, passes.solution, warnings) is passes.solution
@@ -325,7 +325,7 @@ def test_sums_that_admit_no_solution_are_given_up_with_a_reason():
 def test_passes_that_run_out_say_so():
     passes = Passes(*nearly_collinear(1e-3))
     state = RefinementState.start(passes.statistics, passes.query, passes.solution)
-    fit = passes.iterate("refine", MRWOLSRefine, None, state, **{**LOOP, "tol": -1.0})
+    fit = passes.iterate("refine", MRWOLSRefine, None, lambda: state, **{**LOOP, "tol": -1.0})
     assert fit.n_iter == MAX_PASSES
     warnings: list[str] = []
     refined(fit, passes.solution, warnings)

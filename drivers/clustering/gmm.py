@@ -71,26 +71,30 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
     :raises ScanError: more components than there are different rows; a covariance that is not positive definite
     """
     candidates = settings.candidates()
-    start = mixtures_from(
-        settings.init, run, design, settings.covariance_type, candidates, settings.reg_covar, settings.seed
-    )
-    scale = sample_of(run, design).X.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    origin = feature_centers(run.pack.manifest, design)
+
+    def start() -> GMMState:
+        mixtures = mixtures_from(
+            settings.init, run, design, settings.covariance_type, candidates, settings.reg_covar, settings.seed
+        )
+        scale = sample_of(run, design).X.std(axis=0)
+        origin = feature_centers(run.pack.manifest, design)
+        return GMMState.start(mixtures, origin, np.where(scale > 0, scale, 1.0), settings.reg_covar, settings.accelerate)
+
     draws = sum(k for k, _ in candidates) <= MOST_DRAWN
     try:
         fit = run.iterate(
             "em",
             MRGMM,
             design,
-            GMMState.start(start, origin, scale, settings.reg_covar, settings.accelerate),
+            start,
             rises=True,
             update=update,
             distance=_change if settings.stop == "log-likelihood" else _move,
             tol=settings.tol,
             max_iter=settings.max_iter,
             objective=lambda state: state.log_likelihood,
-            monotone="rises" if settings.reg_covar == 0 else None,
+            monotone="rises",
+            bound=lambda state: state.floor,
             trace=_trace if draws else None,
         )
     except np.linalg.LinAlgError:

@@ -51,9 +51,13 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
     manifest, candidates = run.pack.manifest, settings.candidates()
     p = len(design.feature_names)
     origin = feature_centers(manifest, design) if settings.metric == "euclidean" else np.zeros(p)
-    start = centers_from(
-        settings.init, run, design, origin, settings.metric, candidates, settings.seed, settings.init_steps
-    )
+
+    def start() -> KMeansState:
+        centers = centers_from(
+            settings.init, run, design, origin, settings.metric, candidates, settings.seed, settings.init_steps
+        )
+        return KMeansState.start(centers, origin, settings.metric)
+
     tol = settings.tol
     if settings.stop == "centers":
         tol *= _mean_variance(run, design)
@@ -61,7 +65,7 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
         "k-means",
         MRKMeans,
         design,
-        KMeansState.start(start, origin, settings.metric),
+        start,
         update=update,
         distance=gain if settings.stop == "sse" else _shift,
         tol=tol,

@@ -106,10 +106,13 @@ def _from_kmeans(
 ) -> list[Mixture]:
     """Clusters of all rows as components, each with the spread of its rows about the centre; for k-means|| of one step."""
     origin = feature_centers(run.pack.manifest, design)
-    start = "k-means||" if init == "k-means||" else "sample"
-    state = KMeansState.start(centers_from(start, run, design, origin, "euclidean", candidates, seed), origin)
+
+    def start() -> KMeansState:
+        kind = "k-means||" if init == "k-means||" else "sample"
+        return KMeansState.start(centers_from(kind, run, design, origin, "euclidean", candidates, seed), origin)
+
     fit = run.iterate(
-        "k-means", MRKMeans, design, state, update=update, distance=kmeans.gain, tol=1e-3,
+        "k-means", MRKMeans, design, start, update=update, distance=kmeans.gain, tol=1e-3,
         max_iter=1 if init == "k-means||" else 30, objective=lambda state: state.total_sse,
     )  # fmt: skip
     state, p, found = fit.state, len(origin), []

@@ -73,7 +73,7 @@ def descend(run: Run, design: Design, descent: Descent) -> Parts:
         "descent",
         MRWOLSGradient,
         design,
-        state,
+        lambda: state,
         update=update,
         distance=_gradient_distance if descent.stop == "gradient" else _step_distance,
         tol=tol,

@@ -127,7 +127,7 @@ def refine(run: Run, design: Design, statistics: WOLSStatistics, query: WOLSQuer
     if solution.rank < len(query.center):
         run.warnings.append("--refine does nothing here: the matrix is singular, so there is no one solution to refine")
         return solution
-    fit = run.iterate("refine", MRWOLSRefine, design, RefinementState.start(statistics, query, solution), **LOOP)
+    fit = run.iterate("refine", MRWOLSRefine, design, lambda: RefinementState.start(statistics, query, solution), **LOOP)
     return refined(fit, solution, run.warnings)
 
 

@@ -12,9 +12,15 @@ For a candidate with weights pi_j, means mu_j and covariances S_j = L_j L_j', j 
     S_j  <- L_j (sum w r_j y_j y_j' / N_j - d_j d_j') L_j' + reg I                                     (7)
 
 (6) is the mean of the rows by their parts r_j, and (7) their covariance about that new mean: the sums are taken of y, whose
-mean is near 0 and whose variance is near 1, so no digits are lost however far the data are from 0. The sum of w log p(x)
-never falls from step to step with reg = 0 (Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM
-algorithm", JRSS B 39, 1977; Bishop, *Pattern Recognition and Machine Learning*, 2006, 9.2).
+mean is near 0 and whose variance is near 1, so no digits are lost however far the data are from 0. From a step to the next
+the sum of w log p(x) gains no less than the expected one of rows whose components are known (Dempster, Laird and Rubin,
+"Maximum likelihood from incomplete data via the EM algorithm", JRSS B 39, 1977; Bishop, *Pattern Recognition and Machine
+Learning*, 2006, 9.2), for any covariances S'_j that the step goes on with; L'_j their roots, T_j = L'_j^-1 L_j, and C_j
+what stands in the brackets of (7):
+
+    sum_j N_j (log (pi'_j / pi_j) - (tr T_j C_j T_j' - log |T_j|^2) / 2) + sum w r_j |y_j|^2 / 2        (8)
+
+With reg = 0 that is never below 0. With another it may be, and what the passes find is held against it all the same.
 
 Covariances: full, each its own; tied, the mean of (7) by N_j for all components of a candidate; diag, the diagonal of (7);
 spherical, the mean of that diagonal. docs/gmm.md has these equations by the same numbers.

@@ -87,11 +87,13 @@ class Mixture(Record):
 
 @dataclass
 class Step(Record):
-    """A point and where EM leads from it; log_likelihood: of the point, a mean over rows."""
+    """A point and where EM leads from it; log_likelihood: of the point, a mean over rows; floor: below which that of the
+    image cannot be, -inf where nothing is known of it."""
 
     point: Mixture
     image: Mixture
     log_likelihood: float
+    floor: float
 
 
 @dataclass
@@ -99,10 +101,10 @@ class GMMState(Record):
     """All candidates of a run, those of `alive` still in the passes.
 
     trials: for each candidate the points of the next pass, the plain step first; steps: for each the last ones, the best
-    point last; weight_sum: of all rows; the rest is of the best point: log_likelihood: (m,), a mean over rows; entropy:
-    (m,), of the whole; r_sum: for each candidate (k,), the rows by their parts; move: (m,), the sum over components of how
-    far a step of EM moves the means; n_reseeded: (m,), components that were begun anew; by_extrapolation: (m,), passes in
-    which an extrapolated point was the best one
+    point last; weight_sum: of all rows; the rest is of the best point: log_likelihood: (m,), a mean over rows; floor: (m,),
+    what the next one cannot be below; entropy: (m,), of the whole; r_sum: for each candidate (k,), the rows by their parts;
+    move: (m,), the sum over components of how far a step of EM moves the means; n_reseeded: (m,), components that were
+    begun anew; by_extrapolation: (m,), passes in which an extrapolated point was the best one
     """
 
     reg_covar: float
@@ -115,6 +117,7 @@ class GMMState(Record):
     scale: np.ndarray = array_field("<f8", 1)
     alive: np.ndarray = array_field("|b1", 1)
     log_likelihood: np.ndarray = array_field("<f8", 1)
+    floor: np.ndarray = array_field("<f8", 1)
     entropy: np.ndarray = array_field("<f8", 1)
     move: np.ndarray = array_field("<f8", 1)
     n_reseeded: np.ndarray = array_field("<i8", 1)
@@ -130,7 +133,7 @@ class GMMState(Record):
         zeros = np.zeros(m, np.int64)
         return cls(
             reg_covar, accelerate, 0.0, [[mixture] for mixture in mixtures], [[] for _ in mixtures], [[] for _ in mixtures],
-            origin, scale, np.ones(m, bool), nothing, nothing, nothing, zeros, zeros,
+            origin, scale, np.ones(m, bool), nothing, nothing, nothing, nothing, zeros, zeros,
         )  # fmt: skip
 
     def query(self) -> GMMQuery:
@@ -166,8 +169,9 @@ def update(state: GMMState, statistics: GMMStatistics) -> GMMState:
         steps, sums = [], []
         for point in state.trials[i]:
             at = slice(first, first + len(point.weights))
-            image, n_reseeded = m_step(point, statistics, trial, at, state.reg_covar)
-            steps.append(Step(point, image, statistics.log_likelihood[trial] / statistics.weight_sum))
+            image, gain, n_reseeded = m_step(point, statistics, trial, at, state.reg_covar)
+            reached = statistics.log_likelihood[trial] / statistics.weight_sum
+            steps.append(Step(point, image, reached, reached + gain))
             sums.append((statistics.entropy[trial], statistics.r_sum[at], n_reseeded))
             trial, first = trial + 1, at.stop
         best = max(range(len(steps)), key=lambda t: (steps[t].log_likelihood, -t))
@@ -178,7 +182,8 @@ def update(state: GMMState, statistics: GMMStatistics) -> GMMState:
         values["steps"][i] = [steps[best]] if n_reseeded else [*known, *others, steps[best]][-DEPTH:]
         values["trials"][i] = next_trials(values["steps"][i], state)
         values["r_sum"][i] = r_sum
-        values["log_likelihood"][i], values["entropy"][i] = steps[best].log_likelihood, entropy
+        values["log_likelihood"][i], values["floor"][i] = steps[best].log_likelihood, steps[best].floor
+        values["entropy"][i] = entropy
         moved = steps[best].image.means - steps[best].point.means
         values["move"][i] = np.sqrt((moved**2).sum(axis=1)).sum()
         values["n_reseeded"][i] += n_reseeded
@@ -210,9 +215,12 @@ def _is_usable(mixture: Mixture) -> bool:
         return False
 
 
-def m_step(point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg_covar: float) -> tuple[Mixture, int]:
-    """(5) to (7) of jobs/kernels/gmm.py, and how many components were begun anew: one that no row is part of takes the row
-    of least density for its mean, and the mean covariance of the others."""
+def m_step(
+    point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg_covar: float
+) -> tuple[Mixture, float, int]:
+    """(5) to (7) of jobs/kernels/gmm.py; what the mean log-likelihood gains at least, (8), -inf where that is not known;
+    and how many components were begun anew: one that no row is part of takes the row of least density for its mean, and
+    the mean covariance of the others."""
     r_sum, total = statistics.r_sum[at], statistics.weight_sum
     kind, (k, p) = point.covariance_type, point.means.shape
     parts = np.maximum(r_sum, np.finfo(float).tiny)
@@ -239,7 +247,32 @@ def m_step(point: Mixture, statistics: GMMStatistics, trial: int, at: slice, reg
     weights = r_sum / total
     assert covariances.shape == shape
     image = Mixture(kind, weights, means, covariances)
-    return _begun_anew(image, statistics, trial)
+    begun, n_reseeded = _begun_anew(image, statistics, trial)
+    squares = float(np.trace(ryy.sum(axis=0)) if kind in ("full", "tied") else ryy.sum())
+    gain = -np.inf if n_reseeded else _least_gain(point, image, inside, squares, r_sum)
+    return begun, gain / total, n_reseeded
+
+
+def _least_gain(point: Mixture, image: Mixture, inside: np.ndarray, squares: float, r_sum: np.ndarray) -> float:
+    """(8) of jobs/kernels/gmm.py, for rows of the weight 1 each.
+
+    :param inside: the covariances of the M step in units of the point's roots, before --reg-covar
+    :param squares: sum w r |y|^2
+    """
+    kind, p = point.covariance_type, point.means.shape[1]
+    try:
+        before, after = point.roots(), image.roots()
+    except np.linalg.LinAlgError:
+        return -np.inf
+    if kind in ("full", "tied"):
+        ratios = np.linalg.solve(after, before)  # both are triangular, so it is too
+        spread = (ratios @ inside * ratios).sum(axis=(1, 2)) - 2 * np.log(np.diagonal(ratios, axis1=1, axis2=2)).sum(axis=1)
+    else:
+        ratios = (before / after)[:, 0] ** 2
+        spread = (ratios * np.maximum(inside[:, 0], 0.0) - np.log(ratios) * (1 if kind == "diag" else p)).sum(axis=1)
+    with_rows = r_sum > 0
+    weights = r_sum[with_rows] @ np.log(image.weights[with_rows] / point.weights[with_rows])
+    return float(weights + (squares - (np.broadcast_to(spread, len(r_sum)) * r_sum).sum()) / 2)
 
 
 def _begun_anew(image: Mixture, statistics: GMMStatistics, trial: int) -> tuple[Mixture, int]:
