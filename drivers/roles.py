@@ -50,7 +50,7 @@ def contents_for(options: argparse.Namespace) -> PackContents:
     features, identities = getattr(options, "features", None), _identities(options)
     chosen = None
     if features is not None:
-        named = {*features, options.target, options.weight, *identities.values()}
+        named = {*features, options.target, options.weight, _offset(options), *identities.values()}
         chosen = tuple(sorted(name for name in named if name))
     hashed = tuple(sorted(set(identities.values())))
     return PackContents(chosen, hashed, options.max_bad_rows, options.sample_rows)
@@ -62,18 +62,22 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     :raises ScanError: a role given twice, columns that cannot play theirs, a missing cell that is not to be dropped
     """
     identities = _identities(options)
-    for name in (options.target, options.weight, *identities.values()):
+    offset = _offset(options)
+    for name in (options.target, options.weight, offset, *identities.values()):
         if name is not None:
             pack.manifest.index(name)
     features, remarks = _features(options, pack)
     if options.weight is not None and options.weight == options.target:
         raise ScanError(f"the column {options.target!r} is both target and weight; name another one for either")
-    design = Design(features, options.target, options.weight, missing=options.missing)
+    if offset is not None and offset in (options.target, options.weight, *features):
+        raise ScanError(f"the offset {offset!r} has another role; name another column with --offset")
+    design = Design(features, options.target, options.weight, missing=options.missing, offset=offset)
     design.id, design.fold, design.cluster = (identities.get(role) for role in IDENTITIES)
     if not pack.is_partial:
         _check_empty(design, pack)
     _check_missing(design, pack)
     _check_weights(design, pack)
+    _check_offset(design, pack)
     _check_written_numbers(options, design, pack)
     remarks += _code_texts(design, pack)
     _check_names(design)
@@ -92,9 +96,13 @@ def _identities(options: argparse.Namespace) -> dict[str, str]:
     return {role: name for role, name in named.items() if name}
 
 
+def _offset(options: argparse.Namespace) -> str | None:
+    return getattr(options, "offset", None)
+
+
 def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[str]]:
     manifest = pack.manifest
-    others = {options.target, options.weight, *_identities(options).values(), *options.exclude}
+    others = {options.target, options.weight, _offset(options), *_identities(options).values(), *options.exclude}
     if options.features is None:
         for name in options.exclude:
             manifest.index(name)
@@ -175,7 +183,9 @@ def _check_empty(design: Design, pack: Pack) -> None:
     for name in empty:
         if name not in design.features:
             option = next(
-                IDENTITIES.get(role, role) for role in ("target", "weight", *IDENTITIES) if getattr(design, role) == name
+                IDENTITIES.get(role, role)
+                for role in ("target", "weight", "offset", *IDENTITIES)
+                if getattr(design, role) == name
             )
             raise ScanError(f"column {name!r} has no value in any row; name another one with --{option.replace('_', '-')}")
     if empty:
@@ -256,6 +266,12 @@ def _check_weights(design: Design, pack: Pack) -> None:
         raise ScanError(f"{place}, column {name!r}: the weight {found[1]:g} is negative; weights are 0 or more")
     if manifest.maxima[j] == 0 and not pack.is_partial:
         raise ScanError(f"all weights in column {name!r} are zero, so no row counts")
+
+
+def _check_offset(design: Design, pack: Pack) -> None:
+    name = design.offset
+    if name is not None and (not pack.manifest.is_numeric(name) or pack.manifest.kind(name) == DATE):
+        raise ScanError(f"the offset {name!r} is a column of {pack.manifest.kind(name)}; an offset is a column of numbers")
 
 
 def check_counts(design: Design, pack: Pack) -> None:

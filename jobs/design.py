@@ -52,6 +52,7 @@ class Rows:
     counts: RowCounts
     fold_ids: np.ndarray | None = None  # (n,): rows with the same value are in the same fold
     clusters: np.ndarray | None = None  # (n,): rows with the same value have dependent errors
+    offset: np.ndarray | None = None  # (n,): what stands in a linear predictor with the coefficient 1
 
     @cached_property
     def keys(self) -> np.ndarray:
@@ -92,6 +93,7 @@ class Rows:
             counts=RowCounts(read=len(indices), used=len(indices)),
             fold_ids=some(self.fold_ids),
             clusters=some(self.clusters),
+            offset=some(self.offset),
         )
 
     @property
@@ -111,7 +113,8 @@ class Design(Record):
     levels: for the same columns, the level of each code that stands in the blocks; for an id, fold or cluster of text, each
     code's hash.
     fold: the column whose values keep rows together in one fold. cluster: the column whose values group dependent errors.
-    held_out: the rows of its holdout count as if they had no weight.
+    held_out: the rows of its holdout count as if they had no weight. offset: the column that stands in a linear predictor
+    with the coefficient 1.
     """
 
     features: list[str]
@@ -124,6 +127,7 @@ class Design(Record):
     fold: Optional[str] = None  # noqa: UP045
     cluster: Optional[str] = None  # noqa: UP045
     held_out: Optional[Folds] = None  # noqa: UP045
+    offset: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,7 +155,7 @@ class Design(Record):
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
-        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster]
+        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster, self.offset]
         return list(dict.fromkeys(name for name in roles if name is not None))
 
     def apply(self, block: Block) -> Rows:
@@ -183,6 +187,7 @@ class Design(Record):
             ids=None if self.id is None else self._ids(self.id, column(self.id)),
             fold_ids=None if self.fold is None else self._ids(self.fold, column(self.fold)),
             clusters=None if self.cluster is None else self._ids(self.cluster, column(self.cluster)),
+            offset=None if self.offset is None else np.asarray(column(self.offset), dtype=float),
             counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
         )
         if self.held_out is not None:
