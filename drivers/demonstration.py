@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from drivers.packing.cache import default_cache_dir
@@ -24,6 +25,13 @@ def demonstration_blobs(cache_dir: str | None) -> str:
     from data_gen.gen_blobs import generate
 
     return _made(cache_dir, "blobs.csv", "1,000 rows around each of (4, 0), (6, 6) and (0, 4)", generate)
+
+
+def demonstration_glm(cache_dir: str | None, family: str) -> str:
+    """A file of rows of a family, of data_gen/gen_glm.py."""
+    from data_gen.gen_glm import generate
+
+    return _made(cache_dir, f"{family}.csv", f"100,000 rows of a {family} model", partial(generate, family=family))
 
 
 def _made(cache_dir: str | None, name: str, what: str, generate: Callable[[str], Any]) -> str:

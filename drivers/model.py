@@ -17,7 +17,7 @@ import numpy as np
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
-KINDS = ("wols", "kmeans", "gmm")
+KINDS = ("wols", "logistic", "glm", "kmeans", "gmm")
 
 
 def make_model(

@@ -79,7 +79,7 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     _check_weights(design, pack)
     _check_offset(design, pack)
     _check_written_numbers(options, design, pack)
-    remarks += _code_texts(design, pack)
+    remarks += _code_texts(design, pack, getattr(options, "target_is_class", False))
     _check_names(design)
     if not pack.is_partial:
         if not _may_have_few_rows(options):
@@ -138,8 +138,9 @@ def _remark_on(names: list[str], pack: Pack) -> list[str]:
     return [f"not among the features, since they are no numbers: {shown}; --features names what is to be used"]
 
 
-def _code_texts(design: Design, pack: Pack) -> list[str]:
-    """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows."""
+def _code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
+    """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows; classes
+    that are numbers in theirs."""
     remarks = []
     for name in [*design.features, *([design.target] if design.target else [])]:
         if pack.manifest.kind(name) == HASH:
@@ -147,7 +148,8 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
         if pack.manifest.kind(name) != TEXT:
             continue
         texts = pack.texts[name]
-        categories = sorted(texts)
+        is_numbers = name == design.target and target_is_class and all(map(is_number, texts))
+        categories = sorted(texts, key=float) if is_numbers else sorted(texts)
         if len(categories) > MOST_CATEGORIES:
             role, remedy = "feature", f"leave it out with {_exclude([name])}"
             if name == design.target:
@@ -158,7 +160,7 @@ def _code_texts(design: Design, pack: Pack) -> list[str]:
             )
         design.categories[name] = categories
         design.levels[name] = level_of_codes(texts, categories)
-        if name == design.target:
+        if name == design.target and not target_is_class:
             codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:_SHOWN]))
             more = ", ..." if len(categories) > _SHOWN else ""
             remarks.append(f"the target {name!r} is text and is fitted as a number: {codes}{more}")

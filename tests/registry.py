@@ -18,6 +18,7 @@ from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
+from jobs.kernels.glm import GLMQuery, GLMStatistics
 from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, shape_of_covariances
 from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
@@ -28,6 +29,7 @@ from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
+from jobs.mr_glm import MRGLM
 from jobs.mr_gmm import MRGMM
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
@@ -74,6 +76,17 @@ def _gmm_query(rng: np.random.Generator, p: int, covariance_type: str) -> GMMQue
     return GMMQuery(
         covariance_type, np.log(rng.dirichlet(np.ones(5))), rng.normal(size=(5, p)), roots, np.array([0, 2, 5]),
         _centre(rng, p),
+    )  # fmt: skip
+
+
+def _glm_query(rng: np.random.Generator, p: int, family: str, link: str, q: int, second: bool) -> GLMQuery:
+    # Small slopes: the features may be thousands.
+    points, moves, trials = rng.normal(size=(3, 3, q, p + 1)) * np.append(1.0, np.full(p, 1e-3))
+    basis = np.eye(p + 1) + 0.1 * rng.normal(size=(p + 1, p + 1)) if second else np.ones((1, p + 1))
+    return GLMQuery(
+        family, link, 0.7, Folds(2, 0.1, int(rng.integers(100))), second, _centre(rng, p), basis, points, moves,
+        np.array([-1, 0, 1]), trials, np.array([0, 0, 2]), np.array([0, -1, 1]),
+        rng.uniform(0.5, 2, q) if q > 1 else np.zeros(0),
     )  # fmt: skip
 
 
@@ -195,6 +208,41 @@ ENTRIES = [
         ),
         weighted_fields=("residual_square_sum", "qwe_sum", "gram"),
         exceptions={"n_rows": "counts rows"},
+    ),
+    *(
+        Entry(
+            GLMStatistics,
+            MRGLM,
+            partial(_glm_query, family=family, link=link, q=q, second=second),
+            weighted_fields=(
+                "weight_sum",
+                "weight",
+                "y_sum",
+                "saturated",
+                "constant",
+                "loss",
+                "gradient",
+                "information",
+                "curvature",
+                "square",
+                "trial_loss",
+                "held_weight",
+                "held_loss",
+                "margin",
+                "move",
+                "scores",
+                "confusion",
+                "brier",
+            ),
+            exceptions=WOLS_EXCEPTIONS,
+        )  # fmt: skip
+        for family, link, q, second in (
+            ("gaussian", "identity", 1, True),
+            ("binomial", "logit", 1, True),
+            ("multinomial", "logit", 3, True),
+            ("multinomial", "logit", 3, False),
+            ("gaussian", "log", 1, False),
+        )
     ),
     *(
         Entry(

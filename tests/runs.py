@@ -57,6 +57,14 @@ RUNS = {
     "mixtures of several numbers": (
         "run_gmm", f"{CLUSTERS} --n-components 1..3 --restarts 2 --max-iter 2 --tol 0", ["MRGMM"] * 2
     ),
+    "classes, penalties and folds": (
+        "run_logistic", "y.csv --target times --features x,z --weight w --no-report --quiet --penalty ridge --alphas 1,10 "
+        "--folds 2 --max-iter 2 --tol 0", ["MRGLM"] * 2
+    ),
+    "counts with an offset": (
+        "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 --tol 0",
+        ["MRGLM"] * 2,
+    ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
 }  # fmt: skip
@@ -124,6 +132,6 @@ def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000))
     assert md5s_of(name, run_dir, *switches) == inline
     n_tasks = [entry["n_tasks"] for entry in read_passes(run_dir)]
     assert tasks[0] <= min(n_tasks) and max(n_tasks) <= tasks[1], n_tasks
-    if RUNS[name][0] in ("run_wols", "run_kmeans", "run_gmm"):
+    if RUNS[name][0] in ("run_wols", "run_kmeans", "run_gmm", "run_logistic", "run_glm"):
         for part in ("parameters", "inference"):
             assert read_model(run_dir)[part] == read_model("inline")[part]

@@ -1,0 +1,1 @@
+"""Generalised linear models on the driver: starts, steps, inference, evaluation."""

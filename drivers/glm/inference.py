@@ -1,0 +1,203 @@
+"""What a generalised linear model says about itself: standard errors, tests, intervals and measures of fit.
+
+With the information I = sum w h z z' at the maximum and the dispersion phi (1, or X^2 / (n - k) for gaussian and gamma),
+
+    Cov(b) = phi I^-1            deviance D = 2 sum w loss             X^2 = sum w (y - mu)^2 / V(mu)
+    AIC = 2k - 2 log L           BIC = k log n - 2 log L               R^2 (McFadden) = 1 - log L / log L_0
+
+and the likelihood-ratio test of all slopes, (D_0 - D) / phi, has a chi-square law with as many degrees of freedom as there
+are slopes (McCullagh and Nelder, *Generalized Linear Models*, 2nd ed., 1989, 2.3, 4.5; McFadden, "Conditional logit
+analysis", 1974). Definitions are those of statsmodels' GLM with var_weights, or with freq_weights for counts of rows. With
+a penalty of the second derivative P the estimates have the covariance (I + P)^-1 I (I + P)^-1 about their own mean, and of
+those that a penalty has set to 0 nothing is known.
+
+A multinomial model is told by the contrasts of each class with the first: those alone the data determine.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from drivers.glm.coordinates import Coordinates
+from drivers.glm.penalties import Penalties
+from drivers.glm.state import Evaluated
+from drivers.glm.steps import DEPENDENT
+from drivers.linear.inference import CoefficientTable
+from drivers.linear.penalised import GIVEN, SHRUNKEN
+from jobs.kernels import families
+from jobs.kernels.families import GAMMA, GAUSSIAN, MULTINOMIAL, NEGATIVE_BINOMIAL, POISSON
+
+LABELS = {"none": "", "ridge": SHRUNKEN, "lasso": f"{SHRUNKEN}; {GIVEN}", "elastic-net": f"{SHRUNKEN}; {GIVEN}"}
+
+
+def covariance_of(
+    i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, found: Evaluated
+) -> tuple[np.ndarray, int]:
+    """That of the coefficients about the centre, one predictor after another, (D, D), for a dispersion of 1, and how many
+    of them the data determine."""
+    q = len(theta)
+    slopes = penalties.slopes(i, coordinates, theta)
+    free = penalties.free[i] & (slopes != 0).any(axis=0) if penalties.l1[i] else penalties.free[i]
+    columns = np.concatenate([[True], free])
+    root = np.diag(coordinates.root[0]) if len(coordinates.root) == 1 else coordinates.root
+    directions = np.kron(np.eye(q), np.linalg.qr(root[:, columns])[0])
+    information = directions.T @ found.information @ directions
+    values, vectors = np.linalg.eigh(information)
+    kept = values > DEPENDENT * max(values[-1], 0.0) * len(values)
+    rank = int(kept.sum())
+    if penalties.l2[i]:
+        own = np.concatenate([[0.0], penalties.of(i, found.weight)[1]])
+        second = (
+            information
+            + directions.T @ np.kron(np.eye(q), coordinates.basis.T @ (own[:, None] * coordinates.basis)) @ directions
+        )
+        inverse = np.linalg.pinv(second, hermitian=True)
+        inner = inverse @ information @ inverse
+    else:
+        inner = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    whole = coordinates.whole_basis(q) @ directions
+    return whole @ inner @ whole.T, rank
+
+
+def as_they_stand(coordinates: Coordinates, q: int) -> np.ndarray:
+    """From coefficients about the centre to those of the features as they are, (D, D)."""
+    d = len(coordinates.center) + 1
+    map_ = np.eye(d)
+    map_[0, 1:] = -coordinates.center
+    return np.kron(np.eye(q), map_)
+
+
+def contrasts(q: int, d: int) -> np.ndarray:
+    """Each predictor but the first less the first, ((q - 1) d, q d)."""
+    return np.kron(np.column_stack([-np.ones(q - 1), np.eye(q - 1)]), np.eye(d))
+
+
+def tables_of(
+    i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, found: Evaluated, dispersion: float,
+    level: float, label: str,
+) -> tuple[list[CoefficientTable], int]:  # fmt: skip
+    """A table of coefficients for each class but the first, or the only one; and the rank."""
+    q, d = theta.shape
+    covariance, rank = covariance_of(i, coordinates, penalties, theta, found)
+    centred = coordinates.coefficients(theta).copy()
+    centred[:, 1:] = penalties.slopes(i, coordinates, theta)
+    map_ = as_they_stand(coordinates, q)
+    estimates = map_ @ centred.ravel()
+    about, errors = dispersion * covariance, dispersion * map_ @ covariance @ map_.T
+    if q > 1:
+        difference = contrasts(q, d)
+        estimates, about, errors = (
+            difference @ estimates,
+            difference @ about @ difference.T,
+            difference @ errors @ difference.T,
+        )
+    made = []
+    for c in range(max(q - 1, 1)):
+        at = slice(c * d, (c + 1) * d)
+        made.append(CoefficientTable.of(
+            "classical", estimates[at], errors[at, at], about[at, at], math.inf, level, label=label
+        ))  # fmt: skip
+    return made, rank
+
+
+def n_observations(found: Evaluated, n_rows: int, weight_type: str) -> float:
+    """Of rows with weight, or of the rows that they stand for."""
+    n = found.weight if weight_type == "frequency" else n_rows
+    return int(n) if n == int(n) else n
+
+
+def null_loss(model: tuple[str, str, float], found: Evaluated) -> float:
+    """The loss of the model without features, whose mean is that of the target."""
+    family, _, alpha = model
+    total, y = found.weight, found.y_sum
+    if not total > 0:
+        return math.nan
+    if family == MULTINOMIAL:
+        return float(-special.xlogy(y, y / total).sum())
+    mean = float(y[0] / total)
+    return found.saturated + families.losses_of_one_mean(family, mean, float(y[0]), total, alpha)
+
+
+def dispersion_of(model: tuple[str, str, float], found: Evaluated, n: float, rank: int) -> float:
+    """phi: 1 where the family knows its variance."""
+    if model[0] not in families.WITH_DISPERSION:
+        return 1.0
+    return found.square / (n - rank) if n > rank else math.nan
+
+
+def log_likelihood(
+    model: tuple[str, str, float], loss: float, found: Evaluated, n: float, dispersion: float, weight_log_sum: float,
+    weight_type: str, is_weighted: bool,
+) -> float:  # fmt: skip
+    """That of the rows; of a gamma family with analytic weights it is not a number: the sums do not tell it."""
+    family = model[0]
+    if family == GAUSSIAN:
+        if not loss > 0:
+            return math.inf
+        logs = 0.0 if weight_type == "frequency" else weight_log_sum / 2
+        return -n / 2 * (math.log(2 * math.pi * 2 * loss / n) + 1) + logs
+    if family == GAMMA:
+        if (is_weighted and weight_type == "analytic") or not dispersion > 0:
+            return math.nan
+        a, total = 1 / dispersion, found.weight
+        log_y = -(found.saturated + total)
+        return total * (a * math.log(a) - a - math.lgamma(a)) - a * loss - log_y
+    return found.constant - loss
+
+
+def measures(
+    model: tuple[str, str, float], found: Evaluated, rank: int, n: float, sums: dict[str, float], weight_type: str,
+    is_weighted: bool, null: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The numbers about the whole fit, by name.
+
+    :param sums: weight_log_sum, weight_square_sum and weight_max of all rows
+    :param null: the loss of the model without features where that is no closed form
+    """
+    null = null_loss(model, found) if null is None else null
+    q = len(found.y_sum)
+    n_intercepts = max(q - 1, 1)
+    df_model, df_residuals = rank - n_intercepts, n - rank
+    phi = dispersion_of(model, found, n, rank)
+    arguments = (found, n, phi, sums["weight_log_sum"], weight_type, is_weighted)
+    ll, ll_null = log_likelihood(model, found.loss, *arguments), log_likelihood(model, null, *arguments)
+    ratio = 2 * (null - found.loss) / phi if phi else math.nan
+    total = sums["weight_sum"]
+    return {
+        "n_observations": n,
+        "df_model": df_model,
+        "df_residuals": df_residuals,
+        "deviance": 2 * found.loss,
+        "null_deviance": 2 * null,
+        "deviance_explained": 1 - found.loss / null if null else math.nan,
+        "pearson_chi2": found.square,
+        "dispersion": phi,
+        "log_likelihood": ll,
+        "null_log_likelihood": ll_null,
+        "pseudo_r_squared": 1 - ll / ll_null if ll_null and math.isfinite(ll_null) else math.nan,
+        "aic": 2 * rank - 2 * ll,
+        "bic": rank * math.log(n) - 2 * ll,
+        "lr_statistic": ratio,
+        "lr_df": df_model,
+        "lr_p_value": float(special.chdtrc(df_model, max(ratio, 0.0))) if df_model > 0 else math.nan,
+        "effective_sample_size": n if weight_type == "frequency" else total**2 / sums["weight_square_sum"],
+        "largest_weight_share": sums["weight_max"] / total,
+    }
+
+
+def ratio_word(model: tuple[str, str, float]) -> str:
+    """What exp of a coefficient is called, "" where it is nothing."""
+    family, link, _ = model
+    if link == families.LOGIT:
+        return "odds ratio"
+    return (
+        "rate ratio"
+        if link == families.LOG and family in (POISSON, NEGATIVE_BINOMIAL)
+        else "ratio"
+        if link == families.LOG
+        else ""
+    )

@@ -1,0 +1,150 @@
+"""The options of generalised linear models, and what they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivers.app import UsageError
+from drivers.glm.state import NEWTON, SOLVERS
+from drivers.linear.options import DEFAULT_FOLDS, WEIGHT_TYPES
+from drivers.linear.penalty import KINDS, Penalty
+from drivers.options import list_of, natural, not_negative, positive, share, unit
+from jobs.kernels.families import LOG
+from jobs.kernels.folds import Folds
+
+# Penalties that are tried where none is named.
+N_ALPHAS = 10
+
+
+@dataclass
+class Settings:
+    """What is asked of a fit.
+
+    link: None for the family's own; alpha: of a negative binomial family; by_mean: see drivers/glm/penalties.py
+    alphas: the penalties to choose among, None for those that suit the data; choice: "min" or "1se"
+    class_weight: None, "balanced" or the weight of each class; bounds: of every slope
+    """
+
+    family: str
+    link: str
+    alpha: float = 0.0
+    by_mean: bool = False
+    solver: str = NEWTON
+    tol: float = 1e-8
+    max_iter: int = 100
+    folds: Folds = field(default_factory=Folds)
+    penalty: Penalty = field(default_factory=Penalty)
+    alphas: list[float] | None = None
+    l1_ratios: list[float] = field(default_factory=lambda: [0.5])
+    choice: str = "min"
+    class_weight: str | dict[str, float] | None = None
+    bounds: tuple[float, float] | None = None
+    weight_type: str = "analytic"
+    level: float = 0.95
+
+    @property
+    def is_penalised(self) -> bool:
+        """Whether coefficients are shrunk."""
+        return self.penalty.kind != "none"
+
+
+def add_options(parser: argparse.ArgumentParser, scaling: str) -> None:
+    """The options that both programs have; scaling: what --alphas is a multiple of."""
+    solver = parser.add_argument_group("solver")
+    solver.add_argument(
+        "--solver", choices=SOLVERS, default=NEWTON,
+        help="newton: a few passes; lbfgs, gd: many, for so many features that the square of their number is too large",
+    )  # fmt: skip
+    solver.add_argument(
+        "--tol", type=not_negative, default=1e-8, help="the largest cosine between the residuals and a feature to end with"
+    )
+    solver.add_argument("--max-iter", type=natural, default=100, help="passes at most")
+    penalty = parser.add_argument_group("penalties, all in the same passes")
+    penalty.add_argument(
+        "--penalty", choices=KINDS, default="none", help=f"on the coefficients, never on the intercept: {scaling}"
+    )
+    penalty.add_argument(
+        "--alphas", type=_alphas, metavar="auto|LIST",
+        help="penalties to choose among by cross-validation, or the one to take; "
+        f"Default: auto, {N_ALPHAS} that suit the data",
+    )  # fmt: skip
+    penalty.add_argument(
+        "--l1-ratio", type=list_of(unit), default=[0.5], metavar="RATIOS", help="of the elastic net; one or several"
+    )
+    penalty.add_argument(
+        "--choose", choices=("min", "1se"), default="min",
+        help="the penalty of the least deviance, or the largest within one standard error of it",
+    )  # fmt: skip
+    penalty.add_argument(
+        "--standardize", action="store_true", help="penalise coefficients times the standard deviation of their feature"
+    )
+    penalty.add_argument(
+        "--bounds", type=_bounds, metavar="LOW,HIGH", help="of every coefficient but the intercept, as in 0,inf"
+    )
+    checking = parser.add_argument_group("validation, from the same passes")
+    checking.add_argument("--folds", type=natural, metavar="K", help="K-fold cross-validation")
+    checking.add_argument("--fold-by", metavar="NAME", help="rows with the same value of this column share a fold")
+    inference = parser.add_argument_group("inference")
+    inference.add_argument(
+        "--weight-type", choices=WEIGHT_TYPES, default="analytic", help="weights are inverse variances, or counts of rows"
+    )
+    inference.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
+
+
+def common_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The part of the settings that both programs share.
+
+    :raises UsageError: options that contradict each other
+    """
+    penalised = options.penalty != "none"
+    if options.alphas is not None and not penalised:
+        raise UsageError("--alphas needs a --penalty: ridge, lasso or elastic-net")
+    if options.l1_ratio != [0.5] and options.penalty != "elastic-net":
+        raise UsageError("--l1-ratio is of --penalty elastic-net; leave it out, or take that penalty")
+    if options.standardize and not penalised:
+        raise UsageError("--standardize is of a --penalty: ridge, lasso or elastic-net")
+    if options.solver != NEWTON and (options.bounds is not None or options.penalty in ("lasso", "elastic-net")):
+        raise UsageError(f"--solver {options.solver} has no bounds and no penalty on absolute values; take --solver newton")
+    if options.bounds is not None and options.penalty in ("lasso", "elastic-net") and options.bounds[0] != 0:
+        raise UsageError("--bounds together with a penalty on absolute values must be 0,inf")
+    if options.fold_by is not None and options.folds is None and not (penalised and options.alphas is None):
+        raise UsageError("--fold-by needs --folds")
+    if options.folds == 1 or options.folds == 0:
+        raise UsageError(f"--folds {options.folds} leaves nothing to validate; ask for 2 or more")
+    if options.weight_type == "frequency" and options.weight is None:
+        raise UsageError("--weight-type frequency says what weights are; name their column with --weight")
+    if not options.max_iter:
+        raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
+    chooses = penalised and (options.alphas is None or len(options.alphas) * len(options.l1_ratio) > 1)
+    n_folds = options.folds or (DEFAULT_FOLDS if chooses else 1)
+    penalty = Penalty(options.penalty, options.l1_ratio[0], options.standardize)
+    return {
+        "solver": options.solver, "tol": options.tol, "max_iter": options.max_iter,
+        "folds": Folds(n_folds, 0.0, options.seed), "penalty": penalty, "alphas": options.alphas,
+        "l1_ratios": options.l1_ratio, "choice": options.choose, "bounds": options.bounds,
+        "weight_type": options.weight_type, "level": options.confidence,
+    }  # fmt: skip
+
+
+def default_link(family: str) -> str:
+    """The link where none is asked for: the canonical one, but log where that keeps means positive."""
+    from jobs.kernels.families import CANONICAL, GAMMA, NEGATIVE_BINOMIAL
+
+    return LOG if family in (GAMMA, NEGATIVE_BINOMIAL) else CANONICAL[family]
+
+
+def _alphas(text: str) -> list[float] | None:
+    return None if text == "auto" else list_of(positive)(text)
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    try:
+        low, high = (float(part) for part in parts)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no pair of bounds; write LOW,HIGH as in 0,inf") from None
+    if not (low <= 0 <= high and low < high):
+        raise argparse.ArgumentTypeError(f"{text!r}: bounds have 0 between them, and the first is the smaller")
+    return low, high
