@@ -139,8 +139,8 @@ def _remark_on(names: list[str], pack: Pack) -> list[str]:
 
 
 def _code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
-    """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows; classes
-    that are numbers in theirs."""
+    """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows, or
+    by size where all classes are numbers."""
     remarks = []
     for name in [*design.features, *([design.target] if design.target else [])]:
         if pack.manifest.kind(name) == HASH:

@@ -62,8 +62,8 @@ RUNS = {
         "--folds 2 --max-iter 2 --tol 0", ["MRGLM"] * 2
     ),
     "counts with an offset": (
-        "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 --tol 0",
-        ["MRGLM"] * 2,
+        "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 "
+        "--tol 0", ["MRGLM"] * 2,
     ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
