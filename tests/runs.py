@@ -59,7 +59,7 @@ RUNS = {
     ),
     "classes, penalties and folds": (
         "run_logistic", "y.csv --target times --features x,z --weight w --no-report --quiet --penalty ridge --alphas 1,10 "
-        "--folds 2 --max-iter 2 --tol 0", ["MRGLM"] * 2
+        "--folds 2 --max-iter 2 --tol 0", ["MRGLM"] * 3
     ),
     "counts with an offset": (
         "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 "

@@ -161,7 +161,10 @@ def _iterate(problem: Problem, candidates: Candidates, phase: str, scored: bool)
             problem.model, settings.solver, problem.coordinates, penalties, points, settings.folds, candidates.left_out,
             problem.class_weights, np.arange(m + has_null) < (m if scored else 0),
         )  # fmt: skip
-        return fitted_to_sample(state, problem.sample, run.progress.say)
+        state = fitted_to_sample(state, problem.sample, run.progress.say)
+        # Of a table that is larger than its sample the first pass is not the last: no scores need be gathered.
+        is_all = len(problem.sample.w) == run.pack.manifest.n_rows
+        return state if is_all else dataclasses.replace(state, gap=np.ones(m + has_null))
 
     return run.iterate(
         phase, MRGLM, problem.design, start, update=update, distance=distance, tol=settings.tol,

@@ -33,8 +33,8 @@ SHORTER, LONG = (0.5, 0.2, 0.05), 0.1
 # Of a gradient, whose length says little, longer ones are tried as well.
 OTHERS = (0.25, 0.5, 2.0, 4.0)
 SHORTEST = 1e-12
-# A gap that a Newton step does not close.
-FAR = 0.02
+# A gap that a Newton step does not close: it squares what is small.
+FAR = 3e-3
 
 
 @dataclass
