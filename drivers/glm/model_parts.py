@@ -1,0 +1,70 @@
+"""What the model file says of the chosen candidate: parameters and inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from drivers.glm.inference import LABELS, measures, n_observations, ratio_word, tables_of
+from drivers.glm.problem import Problem
+from drivers.glm.state import NEWTON, Evaluated, GLMState
+
+
+def model_parts(problem: Problem, state: GLMState, i: int, found: Evaluated, null: float | None) -> dict[str, Any]:
+    """Parameters and inference, of candidate i of a state; null: see drivers/glm/inference.py."""
+    settings, coordinates = problem.settings, state.coordinates
+    theta = state.base[i]
+    q = len(theta)
+    b = coordinates.coefficients(theta).copy()
+    b[:, 1:] = state.penalties.slopes(i, coordinates, theta)
+    if q > 1:  # what is added to every class alike changes nothing
+        b -= b.mean(axis=0) if not state.penalties.l1[i] else np.append(b[:, 0].mean(), np.zeros(b.shape[1] - 1))
+    intercepts = b[:, 0] - b[:, 1:] @ coordinates.center
+    parameters: dict[str, Any] = {
+        "family": problem.model[0],
+        "link": problem.model[1],
+        "alpha": problem.model[2],
+        "classes": problem.classes,
+        "coefficients": b[:, 1:] if q > 1 else b[0, 1:],
+        "intercept": intercepts if q > 1 else float(intercepts[0]),
+    }
+    inference: dict[str, Any] = {}
+    if settings.solver == NEWTON:
+        inference = _inference(problem, state, i, found, null)
+    return {"parameters": parameters, "inference": inference}
+
+
+def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null: float | None) -> dict[str, Any]:
+    settings, model = problem.settings, problem.model
+    label = LABELS[settings.penalty.kind]
+    if settings.bounds is not None:
+        label = "; ".join(filter(None, (label, "errors that know nothing of the bounds")))
+    if len(problem.class_weights):
+        label = "; ".join(filter(None, (label, "errors as if the weights of classes were counts of rows")))
+    n = n_observations(found, found.n_counted, settings.weight_type)
+    sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
+            "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
+    rank_of = tables_of(i, state.coordinates, state.penalties, state.base[i], found, 1.0, settings.level, label)[1]
+    numbers = measures(
+        model, found, rank_of, n, sums, settings.weight_type, problem.design.weight is not None, null
+    )  # fmt: skip
+    tables, _ = tables_of(
+        i, state.coordinates, state.penalties, state.base[i], found, numbers["dispersion"], settings.level, label
+    )  # fmt: skip
+    contrasts = [f"{name} against {problem.classes[0]}" for name in problem.classes[1:]] if len(problem.cold) > 1 else [""]
+    word = ratio_word(model)
+    return {
+        **numbers,
+        "covariance_type": "classical",
+        "confidence_level": settings.level,
+        "ratio": word,
+        "coefficients": [
+            {
+                "contrast": name, **table.to_json(),
+                **({"ratios": np.exp(np.minimum(table.estimates, 700.0)),
+                    "ratio_intervals": np.exp(np.minimum(table.intervals, 700.0))} if word else {}),
+            }
+            for name, table in zip(contrasts, tables)
+        ],
+    }  # fmt: skip

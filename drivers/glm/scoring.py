@@ -1,0 +1,41 @@
+"""The figures of a classifier, from its passes or by one of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from drivers.glm.evaluation import evaluate, joined
+from drivers.glm.problem import Problem
+from drivers.glm.state import Evaluated
+from drivers.loop import Fit
+from jobs.kernels.glm import GLMQuery, GLMStatistics
+from jobs.mr_glm import MRGLM
+
+
+def figures_of(problem: Problem, places: list[tuple[Fit, int]], chosen: int, size: int, scored: bool) -> dict[str, Any]:
+    """The figures of the chosen model on the rows it has learnt from, and on those that each fold's model has not."""
+    group = places[chosen : chosen + size]
+    found = [fit.state.found[i] for fit, i in group]
+    if not scored or not all(one.confusion.size for one in found):
+        found = _scored(problem, group)
+    figures = {"in_sample": evaluate(found[0], problem.classes)}
+    if size > 1:
+        figures["out_of_fold"] = evaluate(joined(found[1:]), problem.classes)
+    return figures
+
+
+def _scored(problem: Problem, group: list[tuple[Fit, int]]) -> list[Evaluated]:
+    """What a pass of its own finds of some candidates where they have ended."""
+    states = [fit.state for fit, _ in group]
+    points = np.array([state.base[i] for state, (_, i) in zip(states, group)])
+    left_out = np.array([state.left_out[i] for state, (_, i) in zip(states, group)])
+    m = len(points)
+    question = GLMQuery(
+        *problem.model, problem.settings.folds, False, problem.coordinates.center, problem.coordinates.basis, points,
+        np.zeros_like(points), left_out, np.zeros((0, *points.shape[1:])), np.zeros(0, np.int64), np.arange(m),
+        problem.class_weights,
+    )  # fmt: skip
+    statistics: GLMStatistics = problem.run.scan("evaluation", MRGLM, question, problem.design)
+    return [Evaluated.of(statistics, j, j) for j in range(m)]
