@@ -14,15 +14,16 @@ from tests.conftest import ROOT, make_table, write_csv
 
 
 def commands(document: str = "README.md") -> list[str]:
-    """The lines of a document's blocks that start a driver without a cluster."""
+    """The lines of a document's blocks that start a driver, or a generator, without a cluster."""
     lines = [line.strip() for line in (ROOT / document).read_text().splitlines()]
-    return [line for line in lines if line.startswith("python drivers/") and not re.search("-r (hadoop|spark)", line)]
+    starts = ("python drivers/", "python data_gen/")
+    return [line for line in lines if line.startswith(starts) and not re.search("-r (hadoop|spark)", line)]
 
 
 def run_all(lines: list[str]) -> None:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     for line in lines:
-        line = line.replace("drivers/", f"{ROOT}/drivers/")
+        line = line.replace("drivers/", f"{ROOT}/drivers/").replace("data_gen/", f"{ROOT}/data_gen/")
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
         assert done.returncode == 0, (line, done.stderr)
 
