@@ -5,6 +5,7 @@ A new statistic joins the laws of test_statistics_laws.py, and its job those of 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
 from jobs.kernels.glm import GLMQuery, GLMStatistics
+from jobs.kernels.glm_scores import GLMScoresQuery, GLMScoresStatistics
 from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, shape_of_covariances
 from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
@@ -30,6 +32,7 @@ from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
 from jobs.mr_glm import MRGLM
+from jobs.mr_glm_scores import MRGLMScores
 from jobs.mr_gmm import MRGMM
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
@@ -84,10 +87,20 @@ def _glm_query(rng: np.random.Generator, p: int, family: str, link: str, q: int,
     points, moves, trials = rng.normal(size=(3, 3, q, p + 1)) * np.append(1.0, np.full(p, 1e-3))
     basis = np.eye(p + 1) + 0.1 * rng.normal(size=(p + 1, p + 1)) if second else np.ones((1, p + 1))
     return GLMQuery(
-        family, link, 0.7, Folds(2, 0.1, int(rng.integers(100))), second, _centre(rng, p), basis, points, moves,
+        family, link, 0.7, Folds(2, 0.0, int(rng.integers(100))), second, _centre(rng, p), basis, points, moves,
         np.array([-1, 0, 1]), trials, np.array([0, 0, 2]), np.array([0, -1, 1]),
         rng.uniform(0.5, 2, q) if q > 1 else np.zeros(0),
     )  # fmt: skip
+
+
+def _glm_scores_query(rng: np.random.Generator, p: int, family: str, q: int, counts: bool) -> GLMScoresQuery:
+    question = _glm_query(rng, p, family, "logit", q, True)
+    one = dataclasses.replace(
+        question, points=question.points[:1], moves=question.moves[:1], left_out=np.array([-1]), pool=np.array([-1]),
+        trials=question.trials[:0], trial_of=question.trial_of[:0],
+    )  # fmt: skip
+    root = rng.normal(size=(p + 1, p + 1)) * np.append(1e-2, np.full(p, 3e-6))[:, None]
+    return GLMScoresQuery(one, counts, root if q == 1 else np.zeros((0, 0)))
 
 
 WOLS_EXCEPTIONS = {
@@ -243,6 +256,24 @@ ENTRIES = [
             ("multinomial", "logit", 3, False),
             ("gaussian", "log", 1, False),
         )
+    ),
+    *(
+        Entry(
+            GLMScoresStatistics,
+            MRGLMScores,
+            partial(_glm_scores_query, family=family, q=q, counts=counts),
+            weighted_fields=(
+                "n_leverage_one",
+                "cluster_keys",
+                "cluster_scores",
+                *(("hc0", "hc2", "hc3") if counts else ()),
+            ),
+            exceptions={
+                "n_rows": "counts rows",
+                **({} if counts else dict.fromkeys(("hc0", "hc2", "hc3"), "is quadratic in w: one row varies as one")),
+            },
+        )
+        for family, q, counts in (("binomial", 1, False), ("binomial", 1, True), ("multinomial", 3, True))
     ),
     *(
         Entry(

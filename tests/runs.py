@@ -63,7 +63,7 @@ RUNS = {
     ),
     "counts with an offset": (
         "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 "
-        "--tol 0", ["MRGLM"] * 2,
+        "--tol 0 --covariance cluster --cluster shop", ["MRGLM", "MRGLM", "MRGLMScores"],
     ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.evaluation import evaluate
-from drivers.glm.inference import measures, tables_of
+from drivers.glm.inference import Curvature, measures, tables_of
 from drivers.glm.penalties import Penalties
 from drivers.glm.starts import cold_start, distance
 from drivers.glm.state import GLMState, update
@@ -131,14 +131,15 @@ def theirs(family, link, X, y, w, **keywords):
 def table_of(passes, fit, w, weight_type="analytic", **keywords):
     """Measures and the table of coefficients, as the driver makes them."""
     found = fit.state.found[0]
-    arguments = (0, passes.coordinates, fit.state.penalties, fit.state.base[0], found)
-    _, rank = tables_of(*arguments, 1.0, 0.95, "")
+    arguments = (0, passes.coordinates, fit.state.penalties, fit.state.base[0])
+    curvature = Curvature.of(*arguments, found)
     sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
             "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
     n = found.weight if weight_type == "frequency" else found.n_counted
-    numbers = measures(passes.model, found, rank, n, sums, weight_type, w is not None, keywords.get("null"))
-    tables, _ = tables_of(*arguments, numbers["dispersion"], 0.95, "")
-    return numbers, tables
+    numbers = measures(
+        passes.model, found, curvature.rank, n, sums, weight_type, w is not None, keywords.get("null")
+    )  # fmt: skip
+    return numbers, tables_of(*arguments, numbers["dispersion"] * curvature.covariance(), 0.95, "")
 
 
 # -- the optimum, and what is said of it -----------------------------------------------------------------------------------

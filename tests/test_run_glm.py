@@ -152,6 +152,46 @@ def test_solvers_without_second_derivatives_end_there_too(solver):
     assert other["training"]["converged"] and other["inference"] == {}
 
 
+@pytest.mark.parametrize("family", ["binomial", "poisson", "gamma"])
+def test_robust_errors_are_those_of_statsmodels(family):
+    X, y = table(rows=6_000, family=family)
+    w, shop = _weights(len(y)), np.random.default_rng(2).integers(0, 40, len(y))
+    rows = np.column_stack([y.astype(float), X, w, shop])
+    write_csv(Path("t.csv"), rows, ["y", "x1", "x2", "x3", "x4", "w", "shop"])
+    words = ("--weight", "w", "--exclude", "shop") if family == "binomial" else ("--weight", "w", "--family", family)
+    own = {"binomial": sm.families.Binomial(), "poisson": sm.families.Poisson(),
+           "gamma": sm.families.Gamma(sm.families.links.Log())}[family]  # fmt: skip
+    if family != "binomial":
+        words = (*words, "--exclude", "shop")
+    model = (logistic if family == "binomial" else glm)(*words, "--covariance", "HC1")
+    theirs = sm.GLM(y.astype(float), sm.add_constant(X), family=own, var_weights=w)
+    kinds = {part["covariance_type"]: part for part in
+             [*model["inference"]["coefficients"], *model["inference"]["other_coefficients"]]}  # fmt: skip
+    assert model["inference"]["covariance_type"] == "HC1" and list(kinds)[0] == "HC1"
+    assert set(kinds) == {"classical", "HC0", "HC1", "HC2", "HC3"}
+    np.testing.assert_allclose(kinds["HC0"]["standard_errors"], theirs.fit(cov_type="HC0", tol=1e-15).bse, rtol=1e-7)
+    np.testing.assert_allclose(kinds["classical"]["standard_errors"], theirs.fit(tol=1e-15).bse, rtol=1e-7)
+    np.testing.assert_allclose(
+        kinds["HC1"]["standard_errors"], np.sqrt(6000 / 5995) * np.array(kinds["HC0"]["standard_errors"]), rtol=1e-12
+    )
+    # HC3 by its definition, from the whole hat matrix.
+    fitted = theirs.fit(tol=1e-15)
+    Z, mu = sm.add_constant(X), fitted.fittedvalues
+    slope, V = own.link.inverse_deriv(own.link(mu)), own.variance(mu)
+    information = w * slope**2 / V
+    inverse = np.linalg.inv(Z.T @ (information[:, None] * Z))
+    leverage = information * np.einsum("ij,jk,ik->i", Z, inverse, Z)
+    observed = w * y.astype(float) / mu if family == "gamma" else information
+    bread = np.linalg.inv(Z.T @ (observed[:, None] * Z))
+    u = (w * (y.astype(float) - mu) * slope / V / (1 - leverage))[:, None] * Z
+    np.testing.assert_allclose(kinds["HC3"]["standard_errors"], np.sqrt(np.diag(bread @ u.T @ u @ bread)), rtol=1e-7)
+    words = (*words[:-2], "--covariance", "cluster", "--cluster", "shop")
+    clustered = (logistic if family == "binomial" else glm)(*words, run_dir="clusters")["inference"]["coefficients"][0]
+    other = theirs.fit(cov_type="cluster", cov_kwds={"groups": shop}, tol=1e-15)
+    np.testing.assert_allclose(clustered["standard_errors"], other.bse, rtol=1e-7)
+    assert [entry["job"] for entry in read_passes("clusters")][-1] == "MRGLMScores"
+
+
 # -- tuning ----------------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ A multinomial model is told by the contrasts of each class with the first: those
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,33 +35,55 @@ from jobs.kernels.families import GAMMA, GAUSSIAN, MULTINOMIAL, NEGATIVE_BINOMIA
 LABELS = {"none": "", "ridge": SHRUNKEN, "lasso": f"{SHRUNKEN}; {GIVEN}", "elastic-net": f"{SHRUNKEN}; {GIVEN}"}
 
 
-def covariance_of(
-    i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, found: Evaluated
-) -> tuple[np.ndarray, int]:
-    """That of the coefficients about the centre, one predictor after another, (D, D), for a dispersion of 1, and how many
-    of them the data determine."""
-    q = len(theta)
-    slopes = penalties.slopes(i, coordinates, theta)
-    free = penalties.free[i] & (slopes != 0).any(axis=0) if penalties.l1[i] else penalties.free[i]
-    columns = np.concatenate([[True], free])
-    root = np.diag(coordinates.root[0]) if len(coordinates.root) == 1 else coordinates.root
-    directions = np.kron(np.eye(q), np.linalg.qr(root[:, columns])[0])
-    information = directions.T @ found.information @ directions
-    values, vectors = np.linalg.eigh(information)
-    kept = values > DEPENDENT * max(values[-1], 0.0) * len(values)
-    rank = int(kept.sum())
-    if penalties.l2[i]:
-        own = np.concatenate([[0.0], penalties.of(i, found.weight)[1]])
-        second = (
-            information
-            + directions.T @ np.kron(np.eye(q), coordinates.basis.T @ (own[:, None] * coordinates.basis)) @ directions
-        )
-        inverse = np.linalg.pinv(second, hermitian=True)
-        inner = inverse @ information @ inverse
-    else:
-        inner = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    whole = coordinates.whole_basis(q) @ directions
-    return whole @ inner @ whole.T, rank
+@dataclass
+class Curvature:
+    """The second derivatives at a candidate's end, in the directions that it is free to go: directions (D, r), orthonormal;
+    information (r, r); inverse: (I + P)^-1, P the second derivative of the penalty; rank: how many coefficients the data
+    determine; whole: B for all predictors, (D, D)."""
+
+    directions: np.ndarray
+    information: np.ndarray
+    inverse: np.ndarray
+    rank: int
+    whole: np.ndarray
+
+    @classmethod
+    def of(
+        cls, i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, found: Evaluated,
+        observed: bool = False,
+    ) -> Curvature:  # fmt: skip
+        """Of candidate i at theta (q, d); a penalty on absolute values leaves the directions of what is not 0.
+
+        :param observed: the second derivative of the loss itself, where the passes have it, in place of what is expected
+        """
+        q = len(theta)
+        slopes = penalties.slopes(i, coordinates, theta)
+        free = penalties.free[i] & (slopes != 0).any(axis=0) if penalties.l1[i] else penalties.free[i]
+        columns = np.concatenate([[True], free])
+        root = np.diag(coordinates.root[0]) if len(coordinates.root) == 1 else coordinates.root
+        directions = np.kron(np.eye(q), np.linalg.qr(root[:, columns])[0])
+        information = directions.T @ (found.second if observed else found.information) @ directions
+        values, vectors = np.linalg.eigh(information)
+        kept = values > DEPENDENT * max(values[-1], 0.0) * len(values)
+        if penalties.l2[i]:
+            own = np.concatenate([[0.0], penalties.of(i, found.weight)[1]])
+            penalty = np.kron(np.eye(q), coordinates.basis.T @ (own[:, None] * coordinates.basis))
+            inverse = np.linalg.pinv(information + directions.T @ penalty @ directions, hermitian=True)
+        else:
+            inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        return cls(directions, information, inverse, int(kept.sum()), coordinates.whole_basis(q))
+
+    def covariance(self, middle: np.ndarray | None = None) -> np.ndarray:
+        """That of the coefficients about the centre, one predictor after another, (D, D): with the information for a
+        middle, and a dispersion of 1, or with another middle (D, D)."""
+        inner = self.information if middle is None else self.directions.T @ middle @ self.directions
+        way = self.whole @ self.directions @ self.inverse
+        return way @ inner @ way.T
+
+    def leverage_root(self) -> np.ndarray:
+        """L with L L' = (I + P)^-1 in theta, (D, r)."""
+        values, vectors = np.linalg.eigh(self.inverse)
+        return self.directions @ (vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def as_they_stand(coordinates: Coordinates, q: int) -> np.ndarray:
@@ -77,17 +100,18 @@ def contrasts(q: int, d: int) -> np.ndarray:
 
 
 def tables_of(
-    i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, found: Evaluated, dispersion: float,
-    level: float, label: str,
-) -> tuple[list[CoefficientTable], int]:  # fmt: skip
-    """A table of coefficients for each class but the first, or the only one; and the rank."""
+    i: int, coordinates: Coordinates, penalties: Penalties, theta: np.ndarray, covariance: np.ndarray, level: float,
+    label: str, kind: str = "classical",
+) -> list[CoefficientTable]:  # fmt: skip
+    """A table of coefficients for each class but the first, or the only one.
+
+    :param covariance: of the coefficients about the centre, (D, D)
+    """
     q, d = theta.shape
-    covariance, rank = covariance_of(i, coordinates, penalties, theta, found)
+    map_ = as_they_stand(coordinates, q)
     centred = coordinates.coefficients(theta).copy()
     centred[:, 1:] = penalties.slopes(i, coordinates, theta)
-    map_ = as_they_stand(coordinates, q)
-    estimates = map_ @ centred.ravel()
-    about, errors = dispersion * covariance, dispersion * map_ @ covariance @ map_.T
+    estimates, about, errors = map_ @ centred.ravel(), covariance, map_ @ covariance @ map_.T
     if q > 1:
         difference = contrasts(q, d)
         estimates, about, errors = (
@@ -95,13 +119,11 @@ def tables_of(
             difference @ about @ difference.T,
             difference @ errors @ difference.T,
         )
-    made = []
-    for c in range(max(q - 1, 1)):
-        at = slice(c * d, (c + 1) * d)
-        made.append(CoefficientTable.of(
-            "classical", estimates[at], errors[at, at], about[at, at], math.inf, level, label=label
-        ))  # fmt: skip
-    return made, rank
+    parts = [slice(c * d, (c + 1) * d) for c in range(max(q - 1, 1))]
+    return [
+        CoefficientTable.of(kind, estimates[at], errors[at, at], about[at, at], math.inf, level, label=label)
+        for at in parts
+    ]
 
 
 def n_observations(found: Evaluated, n_rows: int, weight_type: str) -> float:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from drivers.glm.inference import LABELS, measures, n_observations, ratio_word, tables_of
+from drivers.glm.inference import LABELS, Curvature, measures, n_observations, ratio_word, tables_of
 from drivers.glm.problem import Problem
+from drivers.glm.robust import robust_covariances
 from drivers.glm.state import NEWTON, Evaluated, GLMState
 
 
@@ -45,18 +46,23 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
     n = n_observations(found, found.n_counted, settings.weight_type)
     sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
             "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
-    rank_of = tables_of(i, state.coordinates, state.penalties, state.base[i], found, 1.0, settings.level, label)[1]
+    theta = state.base[i]
+    curvature = Curvature.of(i, state.coordinates, state.penalties, theta, found)
     numbers = measures(
-        model, found, rank_of, n, sums, settings.weight_type, problem.design.weight is not None, null
+        model, found, curvature.rank, n, sums, settings.weight_type, problem.design.weight is not None, null
     )  # fmt: skip
-    tables, _ = tables_of(
-        i, state.coordinates, state.penalties, state.base[i], found, numbers["dispersion"], settings.level, label
-    )  # fmt: skip
+    covariances = {"classical": numbers["dispersion"] * curvature.covariance()}
+    if settings.covariance != "classical":
+        covariances |= robust_covariances(problem, state, i, curvature, n)
+    tables, *others = [
+        tables_of(i, state.coordinates, state.penalties, theta, covariances[kind], settings.level, label, kind)
+        for kind in sorted(covariances, key=lambda kind: kind != settings.covariance)
+    ]
     contrasts = [f"{name} against {problem.classes[0]}" for name in problem.classes[1:]] if len(problem.cold) > 1 else [""]
     word = ratio_word(model)
     return {
         **numbers,
-        "covariance_type": "classical",
+        "covariance_type": settings.covariance,
         "confidence_level": settings.level,
         "ratio": word,
         "coefficients": [
@@ -66,5 +72,8 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
                     "ratio_intervals": np.exp(np.minimum(table.intervals, 700.0))} if word else {}),
             }
             for name, table in zip(contrasts, tables)
+        ],
+        "other_coefficients": [
+            {"contrast": name, **table.to_json()} for group in others for name, table in zip(contrasts, group)
         ],
     }  # fmt: skip

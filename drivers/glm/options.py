@@ -16,6 +16,7 @@ from jobs.kernels.folds import Folds
 
 # Penalties that are tried where none is named.
 N_ALPHAS = 10
+COVARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "cluster")
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Settings:
     bounds: tuple[float, float] | None = None
     weight_type: str = "analytic"
     level: float = 0.95
+    covariance: str = "classical"
 
     @property
     def is_penalised(self) -> bool:
@@ -90,6 +92,13 @@ def add_options(parser: argparse.ArgumentParser, scaling: str) -> None:
     inference.add_argument(
         "--weight-type", choices=WEIGHT_TYPES, default="analytic", help="weights are inverse variances, or counts of rows"
     )
+    inference.add_argument(
+        "--covariance",
+        choices=COVARIANCES,
+        default="classical",
+        help="of the coefficients; all but classical by one more pass",
+    )
+    inference.add_argument("--cluster", metavar="NAME", help="rows with the same value of this column may depend")
     inference.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
 
 
@@ -115,6 +124,10 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"--folds {options.folds} leaves nothing to validate; ask for 2 or more")
     if options.weight_type == "frequency" and options.weight is None:
         raise UsageError("--weight-type frequency says what weights are; name their column with --weight")
+    if (options.covariance == "cluster") != (options.cluster is not None):
+        raise UsageError("--covariance cluster and --cluster NAME go together")
+    if options.covariance != "classical" and options.solver != NEWTON:
+        raise UsageError(f"--solver {options.solver} gives no standard errors; take --solver newton")
     if not options.max_iter:
         raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
     chooses = penalised and (options.alphas is None or len(options.alphas) * len(options.l1_ratio) > 1)
@@ -124,7 +137,7 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
         "solver": options.solver, "tol": options.tol, "max_iter": options.max_iter,
         "folds": Folds(n_folds, 0.0, options.seed), "penalty": penalty, "alphas": options.alphas,
         "l1_ratios": options.l1_ratio, "choice": options.choose, "bounds": options.bounds,
-        "weight_type": options.weight_type, "level": options.confidence,
+        "weight_type": options.weight_type, "level": options.confidence, "covariance": options.covariance,
     }  # fmt: skip
 
 

@@ -31,5 +31,7 @@ def phases_of(settings: Settings, design: Design, n_classes: int) -> tuple[list[
         Phase("fit", 2 * n_chunks, settings.max_iter * n_chunks, "until every candidate has converged"),
         Phase("evaluation", int(extra), int(bool(n_classes)), "where the last passes have not gathered the scores"),
     ]
+    if settings.covariance != "classical":
+        phases.append(Phase("scores", 1, 1))
     scores = 24 * N_BINS * (1 if n_classes == 2 else n_classes) * min(m, MOST_SCORED) if n_classes else 0
     return [phase for phase in phases if phase.at_most], min(m * bytes_each, MOST_BYTES) + scores

@@ -40,6 +40,14 @@ class Problem:
     class_weights: np.ndarray
     spreads: np.ndarray
 
+    def question(self, model: tuple[str, str, float], point: np.ndarray, second: bool) -> GLMQuery:
+        """What a pass tells of one point, (q, d), of a model by all rows."""
+        return GLMQuery(
+            *model, Folds(), second, self.coordinates.center, self.coordinates.basis, point[None],
+            np.zeros((1, *point.shape)), np.array([NONE]), np.zeros((0, *point.shape)), np.zeros(0, np.int64),
+            np.array([NONE]), np.zeros(0),
+        )  # fmt: skip
+
 
 def make_problem(run: Run, design: Design, settings: Settings, classes: list[str]) -> Problem:
     """Coordinates, cold start, class weights and spreads; the last two by a pass each where they are asked for.
@@ -69,14 +77,6 @@ def weight_of_table(problem: Problem) -> float:
     return float(problem.sample.w.mean()) * problem.run.pack.manifest.n_rows
 
 
-def _question(problem: Problem, model: tuple[str, str, float], point: np.ndarray, second: bool) -> GLMQuery:
-    return GLMQuery(
-        *model, Folds(), second, problem.coordinates.center, problem.coordinates.basis, point[None],
-        np.zeros((1, *point.shape)), np.array([NONE]), np.zeros((0, *point.shape)), np.zeros(0, np.int64), np.array([NONE]),
-        np.zeros(0),
-    )  # fmt: skip
-
-
 def _class_weights(problem: Problem) -> np.ndarray:
     """The weight of each class, (C,); balanced: n / (C n_c) by a pass that counts, as scikit-learn has it."""
     asked, classes = problem.settings.class_weight, problem.classes
@@ -85,7 +85,7 @@ def _class_weights(problem: Problem) -> np.ndarray:
         if unknown:
             raise ScanError(f"--class-weight names {unknown[0]!r}, which is no class; the classes are {', '.join(classes)}")
         return np.array([asked.get(name, 1.0) for name in classes])
-    question = _question(problem, problem.model, problem.cold, second=False)
+    question = problem.question(problem.model, problem.cold, second=False)
     found: GLMStatistics = problem.run.scan("classes", MRGLM, question, problem.design)
     counts = found.y_sum[0] if len(classes) > 2 else np.array([found.weight[0] - found.y_sum[0, 0], found.y_sum[0, 0]])
     check_classes(classes, counts)
@@ -96,7 +96,7 @@ def _spreads(problem: Problem) -> np.ndarray:
     """The weighted standard deviations of the features, by a pass."""
     d = len(problem.coordinates.center) + 1
     model = (families.GAUSSIAN, families.IDENTITY, 0.0)
-    question = _question(problem, model, np.zeros((1, d)), second=problem.settings.solver == NEWTON)
+    question = problem.question(model, np.zeros((1, d)), second=problem.settings.solver == NEWTON)
     found: GLMStatistics = problem.run.scan("spreads", MRGLM, question, problem.design)
     square = problem.coordinates.widths_of_second(found.information[0], 1)[0] ** 2
     if problem.settings.solver != NEWTON:

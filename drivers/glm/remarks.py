@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from drivers.glm.candidates import has_classes
-from drivers.glm.inference import tables_of
+from drivers.glm.inference import Curvature
 from drivers.glm.problem import Problem
 from drivers.glm.state import NEWTON, GLMState
 from drivers.loop import CONVERGED, Fit
@@ -35,7 +35,7 @@ def warn(run: Run, problem: Problem, status: str, separated: bool, fit: Fit, i: 
 
 def _warn_of_dependence(run: Run, problem: Problem, state: GLMState, i: int) -> None:
     q, d = state.base[i].shape
-    _, rank = tables_of(i, state.coordinates, state.penalties, state.base[i], state.found[i], 1.0, 0.95, "")
+    rank = Curvature.of(i, state.coordinates, state.penalties, state.base[i], state.found[i]).rank
     expected = (q - 1) * d if q > 1 else d
     if rank < expected:
         run.warnings.append(
