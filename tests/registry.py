@@ -97,8 +97,9 @@ def _glm_scores_query(rng: np.random.Generator, p: int, family: str, q: int, cou
     question = _glm_query(rng, p, family, "logit", q, True)
     one = dataclasses.replace(
         question, points=question.points[:1], moves=question.moves[:1], left_out=np.array([-1]), pool=np.array([-1]),
-        trials=question.trials[:0], trial_of=question.trial_of[:0],
+        trials=question.trials[:0], trial_of=question.trial_of[:0], basis=np.eye(p + 1),
     )  # fmt: skip
+    # Leverages far below 1, whatever the size of a feature.
     root = rng.normal(size=(p + 1, p + 1)) * np.append(1e-2, np.full(p, 3e-6))[:, None]
     return GLMScoresQuery(one, counts, root if q == 1 else np.zeros((0, 0)))
 
