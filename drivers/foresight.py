@@ -30,6 +30,8 @@ from drivers.runners.switches import Switches
 from drivers.terminal.tables import print_dry_run, print_plan
 from drivers.workspace import input_options
 from jobs.design import Design
+from jobs.keyed_tree import LEAST_WAITING
+from jobs.mr_keyed import LINE_BYTES, buckets_for
 from jobs.records import readable
 
 # At least and at most: one more gathers the texts of columns of text.
@@ -58,6 +60,7 @@ class Foresight:
     phases: list[Phase]
     remarks: list[str] = field(default_factory=list)
     statistics_bytes: int = 0  # of one answer of a task
+    bytes_a_key: int = 0  # of the entry of a key, where each has a result of its own
 
 
 Foresee = Callable[[argparse.Namespace, Pack], Foresight]
@@ -109,6 +112,11 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
+    # At most an entry a row, and those of a task wait in its memory.
+    entry_bytes = foresight.bytes_a_key * math.ceil(n_rows / n_tasks)
+    if foresight.bytes_a_key:
+        records_a_task = buckets_for(n_rows) + math.ceil(entry_bytes / LINE_BYTES) + 1
+    answer_bytes = foresight.statistics_bytes + min(entry_bytes, 2 * LEAST_WAITING)
     packing = JOBS_THAT_PACK if _packs_there(options, runner, sources, pack) else [0, 0]
     return {
         "runner": runner,
@@ -124,7 +132,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         "packing_jobs": packing,
         "bytes_a_pass": 8 * n_rows * len(design.columns()) if refers else carried,
         "tasks": n_tasks,
-        "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + foresight.statistics_bytes,
+        "memory_a_task": TASK_BYTES + COPIES_OF_A_BLOCK * 8 * manifest.block_rows * width + answer_bytes,
         "records_shuffled": n_tasks * records_a_task,
         "disk": {"pack": 0 if pack.was_cached else pack_bytes, "cluster": 0 if carried == pack_bytes else carried},
         "emr": _rented(options, runner, [a + b for a, b in zip(packing, passes)], carried),

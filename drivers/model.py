@@ -17,7 +17,7 @@ import numpy as np
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
-KINDS = ("wols", "logistic", "glm", "kmeans", "gmm")
+KINDS = ("wols", "wols-groups", "logistic", "glm", "kmeans", "gmm")
 
 
 def make_model(
@@ -66,7 +66,10 @@ def predict(model: dict[str, Any], X: np.ndarray) -> np.ndarray:
 
 
 def to_sklearn(model: dict[str, Any]) -> Any:
-    """The fitted scikit-learn estimator with the model's parameters, its columns in the order of model["features"]."""
+    """The fitted scikit-learn estimator with the model's parameters, its columns in the order of model["features"].
+
+    :raises ScanError: models by group
+    """
     if model["kind"] == "kmeans":
         from drivers.clustering.assign import to_sklearn_kmeans
 
@@ -75,6 +78,10 @@ def to_sklearn(model: dict[str, Any]) -> Any:
         from drivers.clustering.responsibilities import to_sklearn_mixture
 
         return to_sklearn_mixture(model)
+    if model["kind"] == "wols-groups":
+        raise ScanError(
+            "a model for each group is no one estimator; its coefficients are in groups.csv, and predict.py applies them"
+        )
     from sklearn.linear_model import LinearRegression
 
     estimator = LinearRegression()

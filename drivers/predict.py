@@ -2,6 +2,7 @@
 
 python drivers/predict.py runs/wols-.../model.json new.csv -o predictions.csv
 python drivers/predict.py model.json new.csv --columns x,customer --keep customer -o predictions.csv
+python drivers/predict.py runs/wols-.../model.json new.csv --keep shop -o predictions.csv        (--group-by shop)
 python drivers/predict.py runs/kmeans-.../model.json new.csv --keep customer -o clusters.csv
 python drivers/predict.py model.json new.csv --intervals --confidence 0.9 -o predictions.csv
 """
@@ -23,6 +24,7 @@ from drivers.clustering.responsibilities import responsibilities
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
+from drivers.grouped.table import GroupTable
 from drivers.linear.intervals import COLUMNS, check_intervals, intervals
 from drivers.model import load_model, predict
 from drivers.options import add_foresight_options, add_input_options, names, share
@@ -30,7 +32,7 @@ from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.formats.chunk_parser import Types
-from drivers.packing.kinds import TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to_arrow
+from drivers.packing.kinds import INTEGER, NUMBER, TEXT, TEXT_TYPE, WRITTEN, Column, Texts, kind_of, to_arrow
 from drivers.packing.manifest import find_column
 from drivers.packing.pack import Rejects, parse_ahead
 from drivers.packing.sources import find_sources
@@ -62,17 +64,24 @@ def make_parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     if options.intervals:
+        if model["kind"] == "wols-groups":
+            raise ScanError("--intervals is of one model; groups.csv has the standard errors of each group")
         check_intervals(model)
+    design = design_of(model, {})
+    table = GroupTable.read(os.path.dirname(options.model), model) if model["kind"] == "wols-groups" else None
+    group = model["design"]["group"] if table else None
+    wanted = list(dict.fromkeys([*options.keep, *design.features, *([group] if group else [])]))
     if wants_foresight(options):
-        contents = PackContents(tuple(dict.fromkeys([*options.keep, *design_of(model, {}).features])))
+        contents = PackContents(tuple(wanted))
         return look_ahead(options, contents, lambda options, pack: foresee(model, pack))
     sources = find_sources(options.inputs)
     reader = open_table(sources, input_options(options))
-    design = design_of(model, {})
-    wanted = list(dict.fromkeys([*options.keep, *design.features]))
     for name in wanted:
         find_column(reader.names, name, reader.notes)
     types = _types(reader.look(wanted), design)
+    if group is not None:
+        known = {TEXT: TEXT_TYPE, NUMBER: pa.float64(), INTEGER: pa.int64()}
+        types[group] = known.get(model["parameters"]["group_kind"], types[group])
     parser = reader.parser(types)
     folder = f"{options.out}.rejects"
     if options.max_bad_rows:
@@ -89,7 +98,11 @@ def run(options: argparse.Namespace) -> int:
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
                     X = _design_matrix(model, found, parsed.n_rows)
-                    predictions = _predictions(model, X)
+                    if table is not None and group is not None:
+                        values = table.predict(_as_arrow(found[group], types[group]), X)
+                        predictions = [pa.array(values, from_pandas=True)]
+                    else:
+                        predictions = _predictions(model, X)
                     bounds = intervals(model, X, options.confidence).values() if options.intervals else ()
                     cells = [_as_arrow(found[name], types[name]) for name in options.keep]
                     arrays = [*cells, *predictions, *(pa.array(values, from_pandas=True) for values in bounds)]
@@ -102,9 +115,10 @@ def run(options: argparse.Namespace) -> int:
         rejects.finish()
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
+    why = "a missing cell or an unknown text" + (", or a group without a model" if table else "")
     print(
         f"{n_rows:,} predictions in {options.out}"
-        + (f", {n_missing:,} of them empty for a missing cell or an unknown text" if n_missing else "")
+        + (f", {n_missing:,} of them empty for {why}" if n_missing else "")
         + (f"; {rejects.n} bad rows in {rejects.path}" if rejects.n else ""),
         file=sys.stderr,
     )

@@ -50,7 +50,7 @@ def contents_for(options: argparse.Namespace) -> PackContents:
     features, identities = getattr(options, "features", None), _identities(options)
     chosen = None
     if features is not None:
-        named = {*features, options.target, options.weight, _offset(options), *identities.values()}
+        named = {*features, options.target, options.weight, _offset(options), _group(options), *identities.values()}
         chosen = tuple(sorted(name for name in named if name))
     hashed = tuple(sorted(set(identities.values())))
     return PackContents(chosen, hashed, options.max_bad_rows, options.sample_rows)
@@ -62,8 +62,8 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
     :raises ScanError: a role given twice, columns that cannot play theirs, a missing cell that is not to be dropped
     """
     identities = _identities(options)
-    offset = _offset(options)
-    for name in (options.target, options.weight, offset, *identities.values()):
+    offset, group = _offset(options), _group(options)
+    for name in (options.target, options.weight, offset, group, *identities.values()):
         if name is not None:
             pack.manifest.index(name)
     features, remarks = _features(options, pack)
@@ -71,13 +71,16 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
         raise ScanError(f"the column {options.target!r} is both target and weight; name another one for either")
     if offset is not None and offset in (options.target, options.weight, *features):
         raise ScanError(f"the offset {offset!r} has another role; name another column with --offset")
-    design = Design(features, options.target, options.weight, missing=options.missing, offset=offset)
+    if group is not None and group in (options.target, options.weight, offset, *features):
+        raise ScanError(f"the column {group!r} of the groups has another role; name another column with --group-by")
+    design = Design(features, options.target, options.weight, missing=options.missing, offset=offset, group=group)
     design.id, design.fold, design.cluster = (identities.get(role) for role in IDENTITIES)
     if not pack.is_partial:
         _check_empty(design, pack)
     _check_missing(design, pack)
     _check_weights(design, pack)
     _check_offset(design, pack)
+    _check_group(design, pack)
     _check_written_numbers(options, design, pack)
     remarks += _code_texts(design, pack, getattr(options, "target_is_class", False))
     _check_names(design)
@@ -100,9 +103,14 @@ def _offset(options: argparse.Namespace) -> str | None:
     return getattr(options, "offset", None)
 
 
+def _group(options: argparse.Namespace) -> str | None:
+    return getattr(options, "group_by", None)
+
+
 def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[str]]:
     manifest = pack.manifest
-    others = {options.target, options.weight, _offset(options), *_identities(options).values(), *options.exclude}
+    roles = {options.target, options.weight, _offset(options), _group(options), *_identities(options).values()}
+    others = {*roles, *options.exclude}
     if options.features is None:
         for name in options.exclude:
             manifest.index(name)
@@ -185,8 +193,8 @@ def _check_empty(design: Design, pack: Pack) -> None:
     for name in empty:
         if name not in design.features:
             option = next(
-                IDENTITIES.get(role, role)
-                for role in ("target", "weight", "offset", *IDENTITIES)
+                {**IDENTITIES, "group": "group_by"}.get(role, role)
+                for role in ("target", "weight", "offset", "group", *IDENTITIES)
                 if getattr(design, role) == name
             )
             raise ScanError(f"column {name!r} has no value in any row; name another one with --{option.replace('_', '-')}")
@@ -274,6 +282,15 @@ def _check_offset(design: Design, pack: Pack) -> None:
     name = design.offset
     if name is not None and (not pack.manifest.is_numeric(name) or pack.manifest.kind(name) == DATE):
         raise ScanError(f"the offset {name!r} is a column of {pack.manifest.kind(name)}; an offset is a column of numbers")
+
+
+def _check_group(design: Design, pack: Pack) -> None:
+    name = design.group
+    if name is not None and pack.manifest.kind(name) == HASH:
+        raise ScanError(
+            f"the column {name!r} has too many different texts to name groups by; name another column with --group-by, or "
+            "number its texts"
+        )
 
 
 def check_counts(design: Design, pack: Pack) -> None:

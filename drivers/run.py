@@ -1,6 +1,6 @@
 """A run: the passes of one driver over one pack, each in the ledger, each phase resumable.
 
-statistics = run.scan("exact", MRWOLS, query, design)        one pass
+statistics = run.scan("exact", MRWOLS, query, design)        one pass; of a job with many keys the results of all of them
 fit = run.iterate("descent", MRWOLSGradient, design, start)  one pass an iteration, by the one training loop
 """
 
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from drivers import interruption
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
@@ -22,10 +24,9 @@ from drivers.runners.execution import execute, set_up
 from drivers.runners.leftovers import Leftovers
 from drivers.runners.runner import Runner
 from drivers.terminal.progress import Meter, Progress
+from jobs.block_job import BlockJob
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
-from jobs.kernels.contract import Statistics
-from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.records import Record
 from jobs.text import TextFormat
 
@@ -75,19 +76,20 @@ class Run:
 
     # -- phases ------------------------------------------------------------------------------------------------------
 
-    def scan(self, phase: str, job: type[MRScan], question: Record, design: Design) -> Any:
-        """A phase of one pass: the merged statistics of all rows, from the checkpoint when the pass has been made already.
+    def scan(self, phase: str, job: type[BlockJob], question: Record, design: Design) -> Any:
+        """A phase of one pass: the merged statistics of all rows, or the results of an MRKeyed; from the checkpoint when
+        the pass has been made already.
 
         :raises ScanError: a job that failed, or one that did not see every row once
         """
-        answer = self.directory.load_phase(phase, PassAnswer)
+        answer = self.directory.load_phase(phase, job.answer_class)
         if answer is None:
             answer = self._pass(job, question, design, {"phase": phase})
             self._save(phase, answer)
-        return answer.statistics
+        return answer.result
 
     def iterate(
-        self, phase: str, job: type[MRScan], design: Design, start: Callable[[], Any], rises: bool = False,
+        self, phase: str, job: type[BlockJob], design: Design, start: Callable[[], Any], rises: bool = False,
         **loop_arguments: Any,
     ) -> Fit:  # fmt: skip
         """A phase of one pass an iteration: `drivers.loop.iterate` with the pass as its step.
@@ -96,8 +98,8 @@ class Run:
         :param rises: whether a larger objective is better
         """
 
-        def step(state: Any) -> Statistics:
-            return self._pass(job, state.query(), design, {"phase": phase}).statistics
+        def step(state: Any) -> Any:
+            return self._pass(job, state.query(), design, {"phase": phase}).result
 
         def on_pass(fit: Fit) -> None:
             self._save(phase, fit)
@@ -122,10 +124,12 @@ class Run:
 
     # -- one pass ----------------------------------------------------------------------------------------------------
 
-    def _pass(self, job: type[MRScan], question: Record, design: Design, entry: dict[str, Any]) -> PassAnswer:
+    def _pass(self, job: type[BlockJob], question: Record, design: Design, entry: dict[str, Any]) -> Any:
         interruption.check()
         number = self.n_passes + 1
-        query = ScanQuery(question, design, self.text)
+        manifest = self.pack.manifest
+        parts = np.column_stack([manifest.parts[:, 0], -(-manifest.parts[:, 1] // manifest.block_rows)])
+        query = job.query_for(question, design, self.text, manifest.n_rows, parts)
         path = self.directory.file("queries", f"{number:04d}.query")
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
@@ -134,10 +138,17 @@ class Run:
         if not self._is_ready:
             self._runner.bring(self.pack)
             self._is_ready = True
-        arguments = [f"--runner={self.alias}", *self._runner.arguments, f"--query={path}", *self._runner.inputs]
+        reducers = self._runner.reducers(job.n_reducers(query), self.pack.n_bytes)
+        arguments = [
+            f"--runner={self.alias}", *self._runner.arguments, *reducers, f"--query={path}", *self._runner.inputs
+        ]  # fmt: skip
         started = time.perf_counter()
         with self.progress.one_pass(number) as meter:
-            answer = self._run_job(job, self._runner, arguments, meter)
+            lines = self._run_job(job, self._runner, arguments, meter)
+            try:
+                answer = job.answer_from(lines, query)
+            except ScanError as error:
+                raise ScanError(f"{error}; the log is {self._log}") from None
         seconds = time.perf_counter() - started
         self._check(answer)
         self.n_passes, self.counts = number, answer.counts
@@ -157,7 +168,7 @@ class Run:
             "n_tasks": answer.n_tasks,
             "bytes": _pass_bytes(self.pack, design),
             "query_md5": query.md5(),
-            "statistics_md5": answer.statistics.md5(),
+            "statistics_md5": answer.statistics_md5,
             "environments": [[environment.to_json(), n] for environment, n in answer.environments],
             "command": shlex.join(["python", script, *arguments]),
         }
@@ -170,16 +181,13 @@ class Run:
             self.directory.append_pass(self._entry)
             self.directory.save_phase(phase, record, self.n_passes, self.counts)
 
-    def _run_job(self, job: type[MRScan], runner: Runner, arguments: list[str], meter: Meter) -> PassAnswer:
-        answers = execute(
+    def _run_job(self, job: type[BlockJob], runner: Runner, arguments: list[str], meter: Meter) -> list[bytes]:
+        return execute(
             runner, job, arguments, meter, log=self._log, n_blocks=self.pack.manifest.n_blocks,
             last_seconds=self.progress.last_pass_seconds, say=self.progress.say,
         )  # fmt: skip
-        if len(answers) != 1:
-            raise ScanError(f"the job gave {len(answers)} answers where one is expected; the log is {self._log}")
-        return PassAnswer.from_line(answers[0])
 
-    def _check(self, answer: PassAnswer) -> None:
+    def _check(self, answer: Any) -> None:
         """Every row of the pack was seen once, and went one way."""
         counts = answer.counts
         if counts.read != self.pack.manifest.n_rows or counts.read != counts.used + counts.rejected + counts.missing:

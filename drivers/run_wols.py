@@ -3,6 +3,7 @@
 python drivers/run_wols.py data.csv --target y --features x1,x2 --weight w
 python drivers/run_wols.py data.csv --target y --penalty lasso --folds 5 -r hadoop
 python drivers/run_wols.py data.csv --target y --diagnostics --cluster customer
+python drivers/run_wols.py data.csv --target y --features x1,x2 --group-by shop
 python drivers/run_wols.py data.csv --columns y,x,w --target y --weight w --solver gd --learning-rate 0.05,0.5
 """
 
@@ -19,6 +20,8 @@ from drivers.app import (
 )
 from drivers.demonstration import demonstration_regression
 from drivers.foresight import Foresight, Phase, wants_foresight
+from drivers.grouped.fit import KIND, fit_groups
+from drivers.grouped.options import GROUP_OPTIONS, add_group_options, check_group_options
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
@@ -30,7 +33,7 @@ from drivers.options import Parser, build_parser, list_of, natural, option_given
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
 from drivers.run import Run
-from drivers.terminal.linear_result import print_result
+from drivers.terminal import groups_result, linear_result
 from drivers.trainer import fit_from_python, train_and_tell
 from drivers.workspace import Results, Workspace
 from jobs.design import Design
@@ -40,16 +43,16 @@ from jobs.mr_wols import MRWOLS
 
 NAME = "wols"
 DESCENT_OPTIONS = ("learning_rate", "start", "stop", "tol", "max_iter", "gradient")
-EXACT_OPTIONS = (
-    "folds", "fold_by", "holdout", "penalty", "alphas", "l1_ratio", "choose", "standardize", "positive", "select",
-    "criterion", "covariance", "cluster", "diagnostics", "weight_type", "confidence", "refine", "save_statistics",
-    "from_statistics",
+ONE_MODEL_OPTIONS = (
+    "solver", "folds", "fold_by", "holdout", "penalty", "alphas", "l1_ratio", "choose", "standardize", "positive", "select",
+    "criterion", "covariance", "cluster", "diagnostics", "confidence", "refine", "save_statistics", "from_statistics",
 )  # fmt: skip
+EXACT_OPTIONS = (*ONE_MODEL_OPTIONS[1:], "weight_type", *GROUP_OPTIONS)
 # What needs rows, and the place of these options is where the statistics are gathered.
 ROW_OPTIONS = (
     "format", "columns", "header", "delimiter", "encoding", "text", "missing_tokens", "max_bad_rows", "missing",
     "sample_rows", "seed", "weight", "id", "folds", "fold_by", "holdout", "cluster", "diagnostics", "refine",
-    "weight_type", "save_statistics", "plan", "dry_run", "runner",
+    "weight_type", "save_statistics", "plan", "dry_run", "runner", *GROUP_OPTIONS,
 )  # fmt: skip
 
 
@@ -59,6 +62,7 @@ def make_parser() -> Parser:
     group = parser.add_argument_group("solver")
     group.add_argument("--solver", choices=("exact", "gd"), default="exact", help="one pass, or one pass an iteration")
     add_options(parser)
+    add_group_options(parser)
     descent = parser.add_argument_group("gradient descent (--solver gd)")
     descent.add_argument("--learning-rate", type=list_of(positive), default=[0.05], metavar="RATES", help="one or several")
     descent.add_argument(
@@ -82,6 +86,10 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
         return Foresight(design, phases, remarks)
     settings = settings_of(options)
     check_settings(settings, design, pack)
+    if options.group_by is not None:
+        # A group's triangle, two rows and five numbers.
+        entry_bytes = 8 * (width * (width - 1) // 2 + 2 * (width - 1) + 5)
+        return Foresight(design, [Phase("groups", 1, 1)], remarks, bytes_a_key=entry_bytes)
     # Without weights no row counts more than another, and of rows that are counted each copy counts one.
     surely = settings.diagnostics is True
     may_be_uneven = options.weight is not None and settings.weight_type == "analytic"
@@ -112,6 +120,8 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
     workspace = Workspace(options, NAME, contents_for(options))
     design = workspace.design()
     check_settings(settings, design, workspace.pack)
+    if options.group_by is not None:
+        return workspace, fit_groups(workspace.run, design, options.min_rows, settings.weight_type)
     gathered = gather(workspace.run, design, settings.folds)
     if settings.save:
         save_statistics(settings.save, gathered, settings.weight_type, workspace)
@@ -148,6 +158,7 @@ def check_options(options: argparse.Namespace) -> None:
     if given := option_given(parser, options, strange):
         other = "gd" if options.solver == "exact" else "exact"
         raise UsageError(f"{given} belongs to --solver {other}; leave it out, or take that solver")
+    check_group_options(parser, options, ONE_MODEL_OPTIONS)
     if options.from_statistics is not None:
         if options.inputs:
             raise UsageError("--from-statistics takes the place of the data; leave one of them out")
@@ -160,6 +171,11 @@ def check_options(options: argparse.Namespace) -> None:
         raise UsageError("name the column to explain with --target")
     if options.save_statistics is not None:
         check_place(options.save_statistics)
+
+
+def print_result(model: dict[str, Any], warnings: list[str]) -> None:
+    """Prints what was fitted: one model, or many."""
+    (groups_result if model["kind"] == KIND else linear_result).print_result(model, warnings)
 
 
 def descent_of(options: argparse.Namespace) -> Descent:

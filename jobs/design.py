@@ -15,6 +15,7 @@ from jobs import keys
 from jobs.blocks import Block
 from jobs.errors import BadBlock, BadRecord, BadRow, quoted
 from jobs.kernels.folds import Folds
+from jobs.kernels.keyed import keys_of
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
@@ -53,6 +54,7 @@ class Rows:
     fold_ids: np.ndarray | None = None  # (n,): rows with the same value are in the same fold
     clusters: np.ndarray | None = None  # (n,): rows with the same value have dependent errors
     offset: np.ndarray | None = None  # (n,): what stands in a linear predictor with the coefficient 1
+    groups: np.ndarray | None = None  # (n,): rows with the same value have a model of their own
 
     @cached_property
     def keys(self) -> np.ndarray:
@@ -94,7 +96,18 @@ class Rows:
             fold_ids=some(self.fold_ids),
             clusters=some(self.clusters),
             offset=some(self.offset),
+            groups=some(self.groups),
         )
+
+    @property
+    def group_keys(self) -> np.ndarray:
+        """The key of the group of each row, shape (n,), uint64: one from which its value can be read again.
+
+        :raises BadRecord: rows without groups
+        """
+        if self.groups is None:
+            raise BadRecord("rows without groups; the design names the column of the groups")
+        return keys_of(self.groups)
 
     @property
     def cluster_keys(self) -> np.ndarray | None:
@@ -114,7 +127,7 @@ class Design(Record):
     code's hash.
     fold: the column whose values keep rows together in one fold. cluster: the column whose values group dependent errors.
     held_out: the rows of its holdout count as if they had no weight. offset: the column that stands in a linear predictor
-    with the coefficient 1.
+    with the coefficient 1. group: the column whose values have a model each; a text's codes are its values.
     """
 
     features: list[str]
@@ -128,6 +141,7 @@ class Design(Record):
     cluster: Optional[str] = None  # noqa: UP045
     held_out: Optional[Folds] = None  # noqa: UP045
     offset: Optional[str] = None  # noqa: UP045
+    group: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +169,7 @@ class Design(Record):
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
-        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster, self.offset]
+        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
         return list(dict.fromkeys(name for name in roles if name is not None))
 
     def apply(self, block: Block) -> Rows:
@@ -188,6 +202,7 @@ class Design(Record):
             fold_ids=None if self.fold is None else self._ids(self.fold, column(self.fold)),
             clusters=None if self.cluster is None else self._ids(self.cluster, column(self.cluster)),
             offset=None if self.offset is None else np.asarray(column(self.offset), dtype=float),
+            groups=None if self.group is None else column(self.group),
             counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
         )
         if self.held_out is not None:

@@ -8,9 +8,10 @@ O(log n) complete subtrees among them; the reducer completes the rest, whatever 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from jobs.errors import BadBlock
+from jobs.errors import BadBlock, BadRecord
 
 T = TypeVar("T")
 
@@ -67,3 +68,17 @@ class MergeTree(Generic[T]):
                 result = edge.pop().merge(result)  # type: ignore[attr-defined]
             joined = result if joined is None else joined.merge(result)  # type: ignore[attr-defined]
         return joined
+
+
+@dataclass
+class Seen:
+    """Blocks that are here, of which nothing else is to be known."""
+
+    def merge(self, other: Seen) -> Seen:
+        return self
+
+
+def check_place(part: int, level: int, index: int) -> None:
+    """:raises BadRecord: a subtree at a place where no block can be"""
+    if not (0 <= part < 2**64 and 0 <= level < 64 and 0 <= index < 2 ** (64 - level)):
+        raise BadRecord("a subtree at a place where no block can be")

@@ -1,6 +1,7 @@
 """The registry of all statistics: for each its job, how to draw a query and rows for it, and what its weights mean.
 
-A new statistic joins the laws of test_statistics_laws.py, and its job those of test_mr_scan.py, by one entry here.
+A new statistic joins the laws of test_statistics_laws.py, and its job those of test_mr_scan.py, by one entry here; the jobs
+with a result for each key are in test_mr_keyed.py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from jobs.block_job import BlockJob
 from jobs.blocks import Block, block_line, reference_line
 from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
@@ -28,12 +30,14 @@ from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
+from jobs.kernels.wols_groups import WOLSGroupsQuery, WOLSGroupsStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
 from jobs.mr_glm import MRGLM
 from jobs.mr_glm_scores import MRGLMScores
 from jobs.mr_gmm import MRGMM
+from jobs.mr_keyed import KeyedAnswer, MRKeyed
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
 from jobs.mr_manifest import MRManifest
@@ -44,6 +48,7 @@ from jobs.mr_texts import MRTexts
 from jobs.mr_wols import MRWOLS
 from jobs.mr_wols_folds import MRWOLSFolds
 from jobs.mr_wols_gradient import MRWOLSGradient
+from jobs.mr_wols_groups import MRWOLSGroups
 from jobs.mr_wols_refine import MRWOLSRefine
 from jobs.mr_wols_residuals import MRWOLSResiduals
 from jobs.records import Record
@@ -59,7 +64,7 @@ class Entry:
     """
 
     statistics: type[Statistics]
-    job: type[MRScan]
+    job: type[BlockJob]
     draw_query: Callable[[np.random.Generator, int], Record]
     weighted_fields: tuple[str, ...]
     exceptions: dict[str, str]
@@ -346,6 +351,18 @@ ENTRIES = [
     ),
 ]
 
+# Of many keys, solved in the reducers.
+KEYED = [
+    Entry(
+        WOLSGroupsStatistics,
+        MRWOLSGroups,
+        lambda rng, p: WOLSGroupsQuery(p, p + 2),
+        weighted_fields=("keys", "weight_sum", "origin", "offset", "products"),
+        exceptions={"n_rows": "counts rows"},
+    ),
+]
+STATISTICS = [*ENTRIES, *KEYED]
+
 
 # -- rows ---------------------------------------------------------------------------------------------------------------
 
@@ -363,6 +380,8 @@ def make_rows(X: Any, y: Any = None, w: Any = None, *, part: int = 0, number: in
         positions=np.arange(n),
         ids=None if ids is None else np.asarray(ids),
         counts=RowCounts(read=n, used=n),
+        # Some groups, the same for equal rows.
+        groups=np.fmod(np.floor(np.abs(X[:, 0] * 1e3)), 4) if X.shape[1] else np.zeros(n),
     )
 
 
@@ -426,8 +445,18 @@ def write_query(path: Path, question: Record, design: Design, text: Any = None) 
 
 def run_job(job: type[MRScan], query: Path, *arguments: object) -> PassAnswer:
     """One pass on the inline runner, through mrjob's own interface."""
-    with job(args=["--no-conf", "--query", str(query), *map(str, arguments)]).make_runner() as runner:
-        runner.run()
-        lines = b"".join(runner.cat_output()).splitlines()
+    lines = lines_of_job(job, query, *arguments)
     assert len(lines) == 1, "a pass gives one line"
     return PassAnswer.from_line(lines[0])
+
+
+def run_keyed_job(job: type[MRKeyed], query: Path, *arguments: object) -> KeyedAnswer:
+    """Likewise a pass whose reducers solve."""
+    return job.answer_from(lines_of_job(job, query, *arguments), Record.from_line(query.read_text()))
+
+
+def lines_of_job(job: type[BlockJob], query: Path, *arguments: object) -> list[bytes]:
+    """What the reducers of a job write."""
+    with job(args=["--no-conf", "--query", str(query), *map(str, arguments)]).make_runner() as runner:
+        runner.run()
+        return b"".join(runner.cat_output()).splitlines()

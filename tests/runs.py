@@ -47,6 +47,7 @@ RUNS = {
     "gradient descent": (
         "run_wols", f"{WOLS} --solver gd --start 0,1,1 --learning-rate 0.01,0.1 --max-iter 1", ["MRWOLSGradient"]
     ),
+    "a model for each group": ("run_wols", f"{WOLS} --group-by shop", ["MRWOLSGroups"]),
     "k-means of several numbers": (
         "run_kmeans", f"{CLUSTERS} --n-clusters 2..4 --restarts 2 --max-iter 1", ["MRKMeans"]
     ),
@@ -135,3 +136,5 @@ def assert_the_bits_of_inline(name, inline, run_dir, *switches, tasks=(1, 1000))
     if RUNS[name][0] in ("run_wols", "run_kmeans", "run_gmm", "run_logistic", "run_glm"):
         for part in ("parameters", "inference"):
             assert read_model(run_dir)[part] == read_model("inline")[part]
+    if "--group-by" in RUNS[name][1]:
+        assert Path(run_dir, "groups.csv").read_bytes() == Path("inline/groups.csv").read_bytes()

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from mrjob.job import MRJob
 
+from jobs.block_job import BlockJob
 from jobs.blocks import Block
 from jobs.design import Design, RowCounts
 from jobs.errors import BadBlock, BadRecord, BadRow, ScanError
@@ -29,11 +30,12 @@ from jobs.mr_wols import MRWOLS
 from jobs.query_job import QueryJob, load_query
 from jobs.records import Record
 from jobs.text import TextFormat
-from tests.registry import ENTRIES, PACKING_JOBS, gather, make_blocks, run_job, write_blocks, write_query
+from tests.registry import ENTRIES, PACKING_JOBS, STATISTICS, gather, make_blocks, run_job, write_blocks, write_query
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "jobs").glob("mr_*.py"))
-JOBS = [path for path in SCRIPTS if path.stem != "mr_scan"]
+BASES = ("mr_scan", "mr_keyed")
+JOBS = [path for path in SCRIPTS if path.stem not in BASES]
 every = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.job.__name__)
 
 DESIGN = Design(["x1", "x2"], "y", "w")
@@ -442,7 +444,7 @@ def test_a_task_emits_few_records_of_one_key_in_the_order_of_the_data(case, tmp_
 
 
 def test_every_job_file_is_in_the_registry():
-    jobs = {entry.job for entry in ENTRIES} | set(PACKING_JOBS)
+    jobs = {entry.job for entry in STATISTICS} | set(PACKING_JOBS)
     assert {path.stem for path in JOBS} == {job.__module__.rpartition(".")[2] for job in jobs}
 
 
@@ -458,7 +460,7 @@ def test_a_job_file_has_one_job_class_and_runs_it(path):
     assert len(own) == 1
     tree = ast.parse(path.read_text())
     guards = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
-    if path.stem == "mr_scan":
+    if path.stem in BASES:
         assert guards == []
         return
     name = "MR" + path.stem[3:].title().replace("_", "")
@@ -466,14 +468,14 @@ def test_a_job_file_has_one_job_class_and_runs_it(path):
         name = name.replace(spelling.title(), spelling)
     assert own[0].__name__ == name
     assert issubclass(own[0], QueryJob)
-    assert issubclass(own[0], MRScan) != (own[0] in PACKING_JOBS)
+    assert issubclass(own[0], BlockJob) != (own[0] in PACKING_JOBS)
     assert guards == [tree.body[-1]]
     assert ast.unparse(guards[0]) == f"if __name__ == '__main__':\n    {own[0].__name__}.run()"
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_a_job_has_one_step_and_no_option_that_mrjob_takes_for_a_step(path):
-    jobs = [*(entry.job for entry in ENTRIES), *PACKING_JOBS]
+    jobs = [*(entry.job for entry in STATISTICS), *PACKING_JOBS]
     job_class = next(job for job in jobs if job.__module__ == f"jobs.{path.stem}")
     job = job_class(["--no-conf"])
     (step,) = job.steps()

@@ -23,8 +23,8 @@ from drivers.runners.switches import Switches
 from drivers.terminal.display import Display, Lines
 from drivers.terminal.progress import Meter, Progress
 from drivers.terminal.watching import by_time
+from jobs.block_job import BlockJob
 from jobs.errors import ScanError
-from jobs.mr_scan import MRScan
 from jobs.mr_wols import MRWOLS
 from tests.conftest import ROOT, read_model
 from tests.terminal import COLUMNS, run_on_terminal, screen
@@ -211,12 +211,12 @@ def test_nothing_is_left_of_a_pass(table, runner, tmp_path):
     threads = threading.active_count()
     arguments = {"columns": ["y", "x", "w"], "target": "y", "report": False, "runner": runner}
     fit("d.csv", **arguments)
-    assert MRScan.block_done is None
+    assert BlockJob.block_done is None
     (blocks,) = (tmp_path / "cache").glob("scanlearn/packs/*/blocks.bin")
     os.truncate(blocks, 1000)
     with pytest.raises(ScanError, match="which has 1000"):
         fit("d.csv", **arguments)
-    assert MRScan.block_done is None
+    assert BlockJob.block_done is None
     assert threading.active_count() == threads
     assert not [handler for handler in logging.getLogger("mrjob").handlers if isinstance(handler, HadoopNews)]
 

@@ -18,7 +18,14 @@ from drivers.run_directory import MODEL, RunDirectory
 REPORT = "report.html"
 # The modules that know what to say about a kind of model; each has `title(model)`, `method(model)`, a sentence or two, and
 # `add_sections(page, model, directory, pack)`.
-KINDS = {"wols": "drivers.report.linear", "kmeans": "drivers.report.kmeans", "gmm": "drivers.report.gmm"}
+KINDS = {
+    "wols": "drivers.report.linear",
+    "wols-groups": "drivers.report.groups",
+    "logistic": "drivers.report.glm",
+    "glm": "drivers.report.glm",
+    "kmeans": "drivers.report.kmeans",
+    "gmm": "drivers.report.gmm",
+}
 
 
 def write_report(directory: RunDirectory, pack: Pack | None) -> str:

@@ -126,7 +126,7 @@ def add_passes(page: Page, passes: list[dict[str, Any]]) -> None:
 def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> None:
     """The command lines of this run."""
     options = directory.read_json(OPTIONS)
-    program = ["python", options.get("program") or os.path.join("drivers", f"run_{model['kind']}.py")]
+    program = ["python", options.get("program") or os.path.join("drivers", f"run_{model['kind'].partition('-')[0]}.py")]
     page.heading("Run it again")
     if "argv" in options:
         folder = options.get("working_dir")

@@ -28,6 +28,8 @@ from jobs.mrjob_compat import MRJob
 Watch = AbstractContextManager[None, "bool | None"]
 # What a map task on a cluster reads: long enough to be worth the seconds that its start takes.
 SPLIT_BYTES = 64 << 20
+# How many reduce tasks a job has, as Hadoop names it.
+REDUCERS = "mapreduce.job.reduces"
 # What chooses numpy's and BLAS' kernels, and with them the last bits.
 KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR", "NPY_DISABLE_CPU_FEATURES")
 
@@ -74,6 +76,15 @@ class Runner:
 
     def bring(self, pack: Pack) -> None:
         """Brings the packed table where the tasks can reach it; from then on there are `inputs`."""
+
+    def reducers(self, at_most: int, n_bytes: int) -> list[str]:
+        """The switches for as many reducers as there are map tasks, where there is work for so many and the user has asked
+        for no other number; none for one, which is what a runner has.
+
+        :param n_bytes: of the packed table
+        """
+        n = min(at_most, self.n_tasks(self.user, n_bytes))
+        return [] if n <= 1 or REDUCERS in self.user.properties() else ["-D", f"{REDUCERS}={n}"]
 
     def job_runner(self, job: MRJob) -> Any:
         """mrjob's runner of one job."""

@@ -1,0 +1,125 @@
+"""groups.csv: one row a group, by the value of its column, and the same table read again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as pacsv
+from scipy import special
+
+from drivers.csv_output import TableWriter
+from drivers.packing.cache import Pack
+from drivers.packing.kinds import INTEGER, TEXT, to_arrow
+from jobs.design import Design
+from jobs.errors import ScanError
+from jobs.kernels.keyed import values_of
+from jobs.kernels.wols_groups import STATUSES, WOLSGroups
+
+TABLE = "groups.csv"
+# The columns behind that of the group; each of the second kind is there for the intercept and for every feature.
+FIRST = ("n_rows", "weight_sum", "status", "r_squared", "sigma", "condition_number")
+EACH = ("coefficient", "standard_error", "p_value")
+N_FIRST = 1 + len(FIRST)
+
+
+def write_table(path: str, groups: WOLSGroups, design: Design, pack: Pack) -> None:
+    """Writes the table, ordered by group, delimited as the data are.
+
+    :raises ScanError: a full disk
+    """
+    assert design.group is not None
+    names, order = _names_of(groups.keys, design.group, pack)
+    groups = groups.take(order)
+    texts = pa.DictionaryArray.from_arrays(groups.status.astype(np.int32), pa.array(STATUSES)).cast(pa.string())
+    columns: list[Any] = [names, groups.n_rows, groups.weight_sum, texts]
+    columns += [groups.r_squared, groups.sigma, groups.condition]
+    for j in range(groups.coefficients.shape[1]):
+        columns += [groups.coefficients[:, j], groups.standard_errors[:, j], p_values(groups, j)]
+    arrays = [c if isinstance(c, (pa.Array, pa.ChunkedArray)) else pa.array(c, from_pandas=True) for c in columns]
+    headings = [design.group, *FIRST]
+    headings += [f"{what} {name}" for name in ("intercept", *design.feature_names) for what in EACH]
+    schema = pa.schema([(name, array.type) for name, array in zip(headings, arrays)])
+    with TableWriter(path, schema, pack.manifest.delimiter) as out:
+        out.write(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def p_values(groups: WOLSGroups, j: int) -> np.ndarray:
+    """Of coefficient j of each group, by Student's t; NaN where there is none, shape (G,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(groups.coefficients[:, j] / groups.standard_errors[:, j])
+        return 2 * special.stdtr(np.where(groups.df_residuals > 0, groups.df_residuals, np.nan), -t)
+
+
+def _names_of(keys: np.ndarray, column: str, pack: Pack) -> tuple[pa.Array, np.ndarray]:
+    """The groups as they were written, in their order, and that order of the keys."""
+    kind = pack.manifest.kind(column)
+    if kind == TEXT:
+        codes, texts = values_of(keys, np.int32), pack.texts[column]
+        order = np.array(sorted(range(len(codes)), key=lambda i: texts[codes[i]]), dtype=np.intp)
+        return to_arrow(codes[order], kind, texts), order
+    values = values_of(keys, np.int64 if kind == INTEGER else np.float64)
+    order = np.argsort(values, kind="stable")
+    return to_arrow(values[order], kind, arrow=pack.manifest.types()[column]), order
+
+
+@dataclass
+class GroupTable:
+    """The table as it was written. groups: (G,) as Arrow reads them; coefficients (G, p + 1), NaN where not fitted."""
+
+    groups: pa.Array
+    n_rows: np.ndarray
+    statuses: list[str]
+    r_squared: np.ndarray
+    coefficients: np.ndarray
+    standard_errors: np.ndarray
+
+    @classmethod
+    def read(cls, folder: str, model: dict[str, Any]) -> GroupTable:
+        """The table of a model whose file lies in this folder.
+
+        :raises ScanError: a table that is not there, or not that of the model
+        """
+        path = os.path.join(folder, model["parameters"]["table"])
+        n_columns = N_FIRST + len(EACH) * (len(model["features"]) + 1)
+        try:
+            headings = [str(j) for j in range(n_columns)]
+            # By their places: a feature may have any name.
+            types = {name: pa.float64() for name in headings[1:]}
+            types["0"], types["3"] = pa.string(), pa.string()
+            table = pacsv.read_csv(
+                path,
+                read_options=pacsv.ReadOptions(column_names=headings, skip_rows_after_names=1),
+                parse_options=pacsv.ParseOptions(delimiter=model["parameters"]["delimiter"], newlines_in_values=True),
+                convert_options=pacsv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+            )
+        except (OSError, LookupError, pa.ArrowInvalid) as error:
+            raise ScanError(f"{path}, the table of the groups, cannot be read: {str(error).splitlines()[0]}") from None
+        numbers = [np.empty(0) if types[name] == pa.string() else table[name].to_numpy() for name in headings]
+        return cls(
+            table["0"].combine_chunks(),
+            numbers[1],
+            table["3"].to_pylist(),
+            numbers[4],
+            np.column_stack(numbers[N_FIRST :: len(EACH)]),
+            np.column_stack(numbers[N_FIRST + 1 :: len(EACH)]),
+        )
+
+    def predict(self, groups: pa.Array, X: np.ndarray) -> np.ndarray:
+        """The predictions for rows of these groups, texts or numbers as they were when the table was made; X (n, p).
+
+        NaN for a group that is not there or not fitted; shape (n,).
+        """
+        known = self.groups
+        if not pa.types.is_string(groups.type):
+            known = known.cast(groups.type)
+        place = pc.index_in(groups, value_set=known)
+        at = place.fill_null(-1).to_numpy(zero_copy_only=False)
+        coefficients = self.coefficients[at]
+        found = coefficients[:, 0] + np.einsum("ij,ij->i", X, coefficients[:, 1:])
+        found[at < 0] = np.nan
+        return found
