@@ -42,7 +42,10 @@ def design_of(model: dict[str, Any], texts: dict[str, list[str]], missing: str =
     made = model.get("design", {"features": model["features"]})
     categories = made.get("categories", {})
     levels = {name: level_of_codes(texts[name], known) for name, known in categories.items() if name in texts}
-    return Design(made["features"], model.get("target"), model.get("weight"), None, missing, categories, levels)
+    return Design(
+        made["features"], model.get("target"), model.get("weight"), None, missing, categories, levels,
+        offset=made.get("offset"),
+    )  # fmt: skip
 
 
 def sample_rows(pack: Pack, model: dict[str, Any]) -> Rows:

@@ -78,6 +78,10 @@ def to_sklearn(model: dict[str, Any]) -> Any:
         from drivers.clustering.responsibilities import to_sklearn_mixture
 
         return to_sklearn_mixture(model)
+    if model["kind"] in ("logistic", "glm"):
+        from drivers.glm.predictions import to_sklearn_glm
+
+        return to_sklearn_glm(model)
     if model["kind"] == "wols-groups":
         raise ScanError(
             "a model for each group is no one estimator; its coefficients are in groups.csv, and predict.py applies them"

@@ -3,6 +3,7 @@
 python drivers/predict.py runs/wols-.../model.json new.csv -o predictions.csv
 python drivers/predict.py model.json new.csv --columns x,customer --keep customer -o predictions.csv
 python drivers/predict.py runs/wols-.../model.json new.csv --keep shop -o predictions.csv        (--group-by shop)
+python drivers/predict.py runs/logistic-.../model.json new.csv --keep customer -o classes.csv
 python drivers/predict.py runs/kmeans-.../model.json new.csv --keep customer -o clusters.csv
 python drivers/predict.py model.json new.csv --intervals --confidence 0.9 -o predictions.csv
 """
@@ -24,6 +25,7 @@ from drivers.clustering.responsibilities import responsibilities
 from drivers.csv_output import TableWriter
 from drivers.designs import design_of
 from drivers.foresight import Foresight, look_ahead, wants_foresight
+from drivers.glm.predictions import means, probabilities
 from drivers.grouped.table import GroupTable
 from drivers.linear.intervals import COLUMNS, check_intervals, intervals
 from drivers.model import load_model, predict
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     design = design_of(model, {})
     table = GroupTable.read(os.path.dirname(options.model), model) if model["kind"] == "wols-groups" else None
     group = model["design"]["group"] if table else None
-    wanted = list(dict.fromkeys([*options.keep, *design.features, *([group] if group else [])]))
+    wanted = list(dict.fromkeys([*options.keep, *design.features, *filter(None, (group, design.offset))]))
     if wants_foresight(options):
         contents = PackContents(tuple(wanted))
         return look_ahead(options, contents, lambda options, pack: foresee(model, pack))
@@ -102,7 +104,8 @@ def run(options: argparse.Namespace) -> int:
                         values = table.predict(_as_arrow(found[group], types[group]), X)
                         predictions = [pa.array(values, from_pandas=True)]
                     else:
-                        predictions = _predictions(model, X)
+                        offset = None if design.offset is None else np.asarray(found[design.offset], dtype=float)
+                        predictions = _predictions(model, X, offset)
                     bounds = intervals(model, X, options.confidence).values() if options.intervals else ()
                     cells = [_as_arrow(found[name], types[name]) for name in options.keep]
                     arrays = [*cells, *predictions, *(pa.array(values, from_pandas=True) for values in bounds)]
@@ -139,10 +142,12 @@ def _outputs(model: dict[str, Any]) -> list[tuple[str, pa.DataType]]:
     if model["kind"] == "gmm":
         parts = [(f"responsibility {j}", pa.float64()) for j in range(len(model["parameters"]["weights"]))]
         return [("component", pa.int64()), ("log_density", pa.float64()), *parts]
+    if model["kind"] == "logistic":
+        return [("class", pa.string()), *((f"probability {name}", pa.float64()) for name in model["parameters"]["classes"])]
     return [("prediction", pa.float64())]
 
 
-def _predictions(model: dict[str, Any], X: np.ndarray) -> list[pa.Array]:
+def _predictions(model: dict[str, Any], X: np.ndarray, offset: np.ndarray | None) -> list[pa.Array]:
     """The columns of `_outputs`, without a value where a cell is missing."""
     if model["kind"] == "kmeans":
         clusters, distances = assign(model, X)
@@ -151,7 +156,15 @@ def _predictions(model: dict[str, Any], X: np.ndarray) -> list[pa.Array]:
         parts, log_density = responsibilities(model, X)
         component = pa.array(np.nan_to_num(parts).argmax(axis=1), mask=np.isnan(log_density))
         return [component, *(pa.array(column, from_pandas=True) for column in (log_density, *parts.T))]
-    return [pa.array(predict(model, X), from_pandas=True)]
+    if model["kind"] == "logistic":
+        p = probabilities(model, X)
+        labels = np.array(model["parameters"]["classes"])[np.nan_to_num(p).argmax(axis=1)]
+        return [
+            pa.array(labels, pa.string(), mask=np.isnan(p[:, 0])),
+            *(pa.array(column, from_pandas=True) for column in p.T),
+        ]
+    values = means(model, X, offset) if model["kind"] == "glm" else predict(model, X)
+    return [pa.array(values, from_pandas=True)]
 
 
 def _types(found: Types, design: Design) -> Types:
@@ -169,7 +182,7 @@ def _design_matrix(model: dict[str, Any], found: dict[str, Column], n_rows: int)
     """X of the rows, by the design that the model was trained with."""
     texts = {name: column.values for name, column in found.items() if isinstance(column, Texts)}
     design = design_of(model, texts)
-    design.target = design.weight = None
+    design.target = design.weight = design.offset = None
     columns = {n: c.codes if isinstance(c, Texts) else c for n, c in found.items() if n in design.features}
     return design.apply(Block(0, 0, n_rows, columns)).X
 
