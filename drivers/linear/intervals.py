@@ -21,6 +21,8 @@ COLUMNS = ("mean_se", "mean_ci_lower", "mean_ci_upper", "obs_ci_lower", "obs_ci_
 
 def check_intervals(model: dict[str, Any]) -> None:
     """:raises ScanError: a model without standard errors"""
+    if model["kind"] != "wols":
+        raise ScanError(f"--intervals is of linear models, and this one is of the kind {model['kind']}; leave it out")
     found = model.get("inference", {}).get("prediction")
     if not found:
         raise ScanError("the model has no standard errors, and so no intervals; the exact solver of run_wols.py gives them")
