@@ -145,11 +145,17 @@ def losses_of_one_mean(family: str, mean: float, y_sum: float, total: float, alp
     return (y_sum + total / alpha) * math.log1p(alpha * mean) - y_sum * math.log(mean)
 
 
-def losses(family: str, link: str, y: np.ndarray, eta: np.ndarray, alpha: float = 0.0) -> np.ndarray:
-    """The loss of each row, (n,); infinite where the mean is none of the family."""
+def losses(
+    family: str, link: str, y: np.ndarray, eta: np.ndarray, alpha: float = 0.0, of_y: np.ndarray | None = None
+) -> np.ndarray:
+    """The loss of each row, (n,); infinite where the mean is none of the family.
+
+    :param of_y: what `saturated` gives of y, where it is known
+    """
+    of_y = saturated(family, y, alpha) if of_y is None else of_y
     if family == BINOMIAL and link == LOGIT:
         # The largest part cancels exactly where y is 0 or 1.
-        return np.log1p(np.exp(-np.abs(eta))) + (np.maximum(eta, 0.0) - y * eta) + saturated(family, y)
+        return np.log1p(np.exp(-np.abs(eta))) + (np.maximum(eta, 0.0) - y * eta) + of_y
     mu = mean_of(link, eta, alpha)[0]
     with np.errstate(all="ignore"):
         found = _losses_of_means(family, link, y, eta, mu, alpha)

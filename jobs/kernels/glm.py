@@ -212,13 +212,14 @@ class GLMStatistics(Statistics):
         self.loss[i] += _sum(w, loss)
         self.held_weight[i] += held.sum()
         self.held_loss[i] += _sum(held, loss)
+        has_scores = query.pool[i] != NONE and query.n_classes > 0
         if query.family == MULTINOMIAL:
             p = families.softmax(eta)[0]
             self._add_classes(query, i, rows, p, w)
         else:
-            p = families.mean_of(query.link, eta[:, 0], query.alpha)[0][:, None]
             self._add_derivatives(query, i, rows, eta[:, 0], w)
-        if query.pool[i] != NONE and query.n_classes:
+            p = families.mean_of(query.link, eta[:, 0], query.alpha)[0][:, None] if has_scores else eta
+        if has_scores:
             self._add_scores(int(query.pool[i]), rows, eta, p, held)
 
     def _add_derivatives(self, query: GLMQuery, i: int, rows: _Rows, eta: np.ndarray, w: np.ndarray) -> None:
@@ -322,7 +323,7 @@ class _Rows:
         """The loss of each row, (n,), at its predictors (n, q)."""
         if self.query.family == MULTINOMIAL:
             return families.softmax(eta)[1] - np.take_along_axis(eta, self.labels[:, None], axis=1)[:, 0]
-        return families.losses(self.query.family, self.query.link, self.y, eta[:, 0], self.query.alpha)
+        return families.losses(self.query.family, self.query.link, self.y, eta[:, 0], self.query.alpha, self.saturated)
 
     def margins(self, eta: np.ndarray) -> np.ndarray:
         """How far each row is on its side of the nearest boundary, (n,); of counts 0 has a side, and any other none."""
