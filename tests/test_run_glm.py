@@ -307,6 +307,16 @@ def test_dependent_columns_have_a_word_and_the_predictions_of_fewer():
         (["1,2", "0,3", "0,5"], ["--target", "y", "--folds", "1"], "--folds 1 leaves nothing to validate"),
         (["1,2", "0,3", "0,5"], ["--target", "y", "--solver", "gd", "--penalty", "lasso"], "take --solver newton"),
         (["1,2,0", "0,3,0", "0,5,1"], ["--target", "y", "--weight", "w"], "no row of the class '1' counts"),
+        (
+            ["a,2", "b,3", "c,5"] * 9,
+            ["--target", "y", "--covariance", "HC2"],
+            "HC2 is of two classes: with more the leverage of a row is no number",
+        ),
+        (
+            ["1,2", *["0,3", "0,5"] * 9],
+            ["--target", "y", "--folds", "3"],
+            "holds every row of a class, so it cannot be left out",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_sentence(rows, words, message, capsys):
@@ -347,6 +357,24 @@ def test_a_start_from_the_sample_out_of_the_links_range_begins_again_from_the_me
     own = sm.families.Gamma(sm.families.links.Identity())
     other = sm.GLM(y, sm.add_constant(x), family=own).fit(tol=1e-14, maxiter=200)
     np.testing.assert_allclose(model["inference"]["coefficients"][0]["estimates"], other.params, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        (["--family", "gaussian", "--link", "log"], lambda x, rng: x - 3),
+        (["--family", "poisson", "--link", "identity"], None),
+    ],
+    ids=["means that can only be positive", "a line that leaves the range"],
+)
+def test_an_optimum_at_the_edge_of_the_range_is_given_up_with_a_word(words, target):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=3_000)
+    y = rng.poisson(np.exp(1.5 * x)) if target is None else target(x, rng)
+    write_csv(Path("t.csv"), np.column_stack([y, x]), ["y", "x"])
+    model = glm(*words)
+    assert not model["training"]["converged"] and model["training"]["n_passes"] < 60
+    assert any("at the edge of what the" in text for text in model["warnings"])
 
 
 # -- running ---------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,9 @@ def _parts(problem: Problem, candidates: Candidates, fits: list[Fit], scored: bo
             null = fit.state.found[own].loss
         places += [(fit, i) for i in range(own)]
     assert len(places) == m
+    if problem.classes and (whole := places[0][0].state.found[places[0][1]]) is not None:
+        y = whole.y_sum
+        check_classes(problem.classes, y if len(y) > 1 else np.array([whole.weight - y[0], y[0]]))
     penalised = list(range(0, m, size))
     validation = _validation(candidates, places) if candidates.n_folds else None
     chosen = penalised[_choose(validation, candidates, settings) if validation and len(penalised) > 1 else 0]
@@ -104,10 +107,6 @@ def _parts(problem: Problem, candidates: Candidates, fits: list[Fit], scored: bo
             f"the {state.link} link gives no mean that the {state.family} family has for some rows, not even without "
             "features; take another --link"
         )
-    if problem.classes:
-        q = len(problem.cold)
-        weights = found.y_sum if q > 1 else np.array([found.weight - found.y_sum[0], found.y_sum[0]])
-        check_classes(problem.classes, weights)
     status = fit.status[i]
     separated = bool(state.separated[i])
     figures = {} if not problem.classes else figures_of(problem, places, chosen, size, scored)
@@ -162,6 +161,10 @@ def _validation(candidates: Candidates, places: list[tuple[Fit, int]]) -> Score:
             continue
         if found is None or not found.held_weight > 0:
             raise ScanError(f"fold {fold + 1} has no row that counts; ask for fewer with --folds")
+        if found.lacks_class(fit.state.family):
+            raise ScanError(
+                f"fold {fold + 1} holds every row of a class, so it cannot be left out; ask for fewer with --folds"
+            )
         deviance[fold, j // size] = 2 * found.held_loss / found.held_weight
         weights[fold] = found.held_weight
     return Score.of(deviance, weights)

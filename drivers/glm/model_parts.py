@@ -41,8 +41,6 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
     label = LABELS[settings.penalty.kind]
     if settings.bounds is not None:
         label = "; ".join(filter(None, (label, "errors that know nothing of the bounds")))
-    if len(problem.class_weights):
-        label = "; ".join(filter(None, (label, "errors as if the weights of classes were counts of rows")))
     n = n_observations(found, found.n_counted, settings.weight_type)
     sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
             "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
@@ -55,7 +53,16 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
     if settings.covariance != "classical":
         covariances |= robust_covariances(problem, state, i, curvature, n)
     tables, *others = [
-        tables_of(i, state.coordinates, state.penalties, theta, covariances[kind], settings.level, label, kind)
+        tables_of(
+            i,
+            state.coordinates,
+            state.penalties,
+            theta,
+            covariances[kind],
+            settings.level,
+            _label(problem, label, kind),
+            kind,
+        )
         for kind in sorted(covariances, key=lambda kind: kind != settings.covariance)
     ]
     contrasts = [f"{name} against {problem.classes[0]}" for name in problem.classes[1:]] if len(problem.cold) > 1 else [""]
@@ -77,3 +84,9 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
             {"contrast": name, **table.to_json()} for group in others for name, table in zip(contrasts, group)
         ],
     }  # fmt: skip
+
+
+def _label(problem: Problem, label: str, kind: str) -> str:
+    """What the reader of standard errors of this kind must know."""
+    counted = "errors as if the weights of classes were counts of rows" if len(problem.class_weights) else ""
+    return "; ".join(filter(None, (label, counted if kind == "classical" else "")))

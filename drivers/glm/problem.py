@@ -56,6 +56,11 @@ def make_problem(run: Run, design: Design, settings: Settings, classes: list[str
     """
     family = MULTINOMIAL if len(classes) > 2 else settings.family
     model = (family, settings.link, settings.alpha)
+    if family == MULTINOMIAL and settings.covariance in ("HC2", "HC3"):
+        raise ScanError(
+            f"--covariance {settings.covariance} is of two classes: with more the leverage of a row is no number; "
+            "take HC0 or HC1"
+        )
     center = feature_centers(run.pack.manifest, design)
     sample = sample_for(run.pack, design)
     if not len(sample.w):

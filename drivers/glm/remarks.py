@@ -23,8 +23,13 @@ def warn(run: Run, problem: Problem, status: str, separated: bool, fit: Fit, i: 
             "finite ones, or leave the feature out whose coefficient is largest"
         )
     elif status != CONVERGED:
-        why = "no shorter step was better" if not np.isfinite(fit.state.gap[i]) else "--max-iter allows more"
-        run.warnings.append(f"not converged within {count(fit.n_iters[i], 'pass', 'passes')}; {why}")
+        passes = count(fit.n_iters[i], "pass", "passes")
+        run.warnings.append(
+            f"not converged within {passes}; --max-iter allows more"
+            if np.isfinite(fit.state.gap[i])
+            else f"given up after {passes}: the best means lie at the edge of what the {problem.model[1]} link of the "
+            f"family {problem.model[0]} gives, or beyond it; take another --link or --family"
+        )
     others = [j for j in range(len(fit.status)) if j != i and fit.status[j] != CONVERGED]
     if others:
         run.warnings.append(f"{len(others)} of {len(fit.status)} candidates have not converged")
@@ -40,5 +45,6 @@ def _warn_of_dependence(run: Run, problem: Problem, state: GLMState, i: int) -> 
     if rank < expected:
         run.warnings.append(
             f"{expected - rank} of {expected} coefficients depend on the others: columns are sums of one another. The "
-            "least ones were taken, predictions do not depend on it, and their standard errors are of these"
+            "least ones were taken, as measured by how far they move the rows; predictions do not depend on it, and their "
+            "standard errors are of these"
         )

@@ -5,7 +5,7 @@
     HC2, HC3        divided by 1 - h, by (1 - h)^2      the same, where leverage is uneven
     cluster         G/(G-1) (n-1)/(n-k) sum_g u_g u_g'  any dependence within G clusters
 
-Those of statsmodels' GLM, by the normal law.
+By the normal law, as statsmodels' GLM has HC0 and cluster; its HC1 is HC0.
 """
 
 from __future__ import annotations

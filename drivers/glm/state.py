@@ -17,7 +17,7 @@ import numpy as np
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.penalties import Penalties
 from drivers.glm.steps import Memory, lbfgs_step, newton_step
-from jobs.kernels.families import WITH_DISPERSION
+from jobs.kernels.families import BINOMIAL, MULTINOMIAL, WITH_DISPERSION
 from jobs.kernels.folds import Folds
 from jobs.kernels.glm import NEVER, NONE, GLMQuery, GLMStatistics
 from jobs.records import Record, array_field
@@ -32,7 +32,7 @@ ROUNDING = 1e-12
 SHORTER, LONG = (0.5, 0.2, 0.05), 0.1
 # Of a gradient, whose length says little, longer ones are tried as well.
 OTHERS = (0.25, 0.5, 2.0, 4.0)
-SHORTEST = 1e-12
+SHORTEST, MOST_SHORTENED = 1e-12, 25
 # A gap that a Newton step does not close: it squares what is small.
 FAR = 3e-3
 
@@ -79,6 +79,12 @@ class Evaluated(Record):
             scores=s.scores[pool] if has_scores else np.zeros((0, 3, 0)),
             confusion=s.confusion[pool] if has_scores else np.zeros((0, 0)),
         )  # fmt: skip
+
+    def lacks_class(self, family: str) -> bool:
+        """Whether no row of a class counts, so that an intercept has no finite best value, whatever the penalty."""
+        if family == MULTINOMIAL:
+            return bool((self.y_sum == 0).any())
+        return family == BINOMIAL and (self.y_sum[0] <= 0 or self.y_sum[0] >= self.weight)
 
     @property
     def second(self) -> np.ndarray:
@@ -218,8 +224,8 @@ def _take(values: dict[str, Any], state: GLMState, i: int, found: Evaluated, obj
     values["base"][i], values["objective"][i], values["found"][i] = point, objective, found
     values["n_taken"][i] += before is not None
     values["gap"][i] = state.penalties.gap(i, state.coordinates, point, found, state.spread(found))
-    if not np.isfinite(objective) or not np.isfinite(found.gradient).all():
-        values["gap"][i] = np.inf
+    if not np.isfinite(objective) or not np.isfinite(found.gradient).all() or not found.information.any():
+        values["gap"][i] = np.inf  # the means have run to where nothing tells them apart
         return
     if state.solver == NEWTON:
         direction, slope = newton_step(i, state.coordinates, state.penalties, point, found)
@@ -266,8 +272,8 @@ def _shorten(values: dict[str, Any], state: GLMState, i: int, trials: np.ndarray
     values["shortened"][i] *= step
     values["direction"][i], values["slope"][i] = step * state.direction[i], step * state.slope[i]
     values["points"][i], values["steps"][i] = state.base[i] + values["direction"][i], others
-    if values["shortened"][i] < SHORTEST:
-        values["gap"][i] = np.inf  # nothing on the way is better: given up
+    if values["shortened"][i] < SHORTEST or values["n_shortened"][i] > MOST_SHORTENED:
+        values["gap"][i] = np.inf  # nothing on the way is better, or the way leads out of the range: given up
 
 
 def _objectives(state: GLMState, i: int, trials: np.ndarray, weight: float) -> np.ndarray:
@@ -280,6 +286,8 @@ def _is_separated(state: GLMState, i: int, found: Evaluated) -> bool:
     """Whether the coefficients grow without end: every row is on its side of the boundary, or the last steps have taken
     some rows further on their side and none back (Albert and Anderson, "On the existence of maximum likelihood estimates in
     logistic regression models", Biometrika 71, 1984)."""
+    if found.lacks_class(state.family):
+        return True
     if state.penalties.binds(i):
         return False
     if 0 < found.margin < NEVER:

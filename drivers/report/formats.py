@@ -12,7 +12,9 @@ MAX_DIGITS, MAX_WHOLE_DIGITS = 11, 9
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 # Parts of a model that hold numbers, and what they hold of texts: "NaN" may well be the name of a column.
 _NUMERIC: dict[str, tuple[str, ...]] = {
-    "parameters": ("metric", "covariance_type"),
+    "parameters": ("metric", "covariance_type", "classes"),
+    "evaluation": ("class",),
+    "passes": (),
     "clusters": (),
     "components": (),
     "candidates": ("status",),

@@ -17,7 +17,14 @@ from drivers.report.page import Column, Page
 from drivers.run_directory import MODEL, OPTIONS, RunDirectory
 from drivers.wording import count, size
 
-SOLVERS = {"exact": "The exact solver", "gd": "Gradient descent", "lloyd": "Lloyd's algorithm", "em": "EM"}
+SOLVERS = {
+    "exact": "The exact solver",
+    "gd": "Gradient descent",
+    "lloyd": "Lloyd's algorithm",
+    "em": "EM",
+    "newton": "Newton's method",
+    "lbfgs": "L-BFGS",
+}
 # More passes than these are told phase by phase.
 PASSES_SHOWN = 12
 NAMES_SHOWN = 6

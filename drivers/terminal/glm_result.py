@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from drivers.linear.words import PENALTY_NAMES
+from drivers.linear.words import COVARIANCE_TITLES, PENALTY_NAMES
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 
 # More than these are left to the report and the model file.
@@ -54,7 +54,9 @@ def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
     level, word = model["inference"]["confidence_level"], model["inference"]["ratio"]
     heads = ["", "coef", "std err", "z", "P>|z|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"]
     table = plain_table(*heads, *([word] if word else []))
-    title = [text for text in (values["contrast"], values["label"]) if text]
+    kind = values["covariance_type"]
+    errors = "" if kind == "classical" else COVARIANCE_TITLES[kind]
+    title = [text for text in (values["contrast"], errors, values["label"]) if text]
     if title:
         table.title = "\n".join(title)
     names = ["intercept", *model["features"]]

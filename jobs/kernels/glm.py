@@ -2,7 +2,7 @@
 
 Rows x of weight w have the linear predictor eta = offset + theta' z, where
 
-    z = B' (1, x - c)                                                                                  (1)
+    z = B' (1, x - c)                                                                                  (4)
 
 for a centre c and a basis B that makes the columns of z nearly orthogonal: B is the inverse of the R of a sample. A Gram
 matrix of such columns, one product of matrices a block, is as exact as a QR factorisation of the features themselves, at a
@@ -10,10 +10,10 @@ quarter of its price (Cholesky QR with a preconditioner: Yamamoto, Nakatsukasa, 
 analysis of the CholeskyQR2 algorithm", Electronic Transactions on Numerical Analysis 44, 2015). For each candidate theta,
 with loss, score s, information and curvature h of a row from jobs/kernels/families.py,
 
-    sum w loss,      - sum w s z,      sum w h z z'                                                    (2)
+    sum w loss,      - sum w s z,      sum w h z z'                                                    (5)
 
 over the rows of all folds but the one that is left out for it; of that one, the loss. The trials of a line search are
-further thetas of which a pass gives the loss alone. A multinomial model has a theta for each class, and (2) has a block for
+further thetas of which a pass gives the loss alone. A multinomial model has a theta for each class, and (5) has a block for
 each pair of classes.
 """
 
@@ -96,7 +96,7 @@ class GLMQuery(Record):
         return int(self.pool.max(initial=NONE)) + 1
 
     def z(self, X: np.ndarray) -> np.ndarray:
-        """(1) of rows (n, p), shape (n, d)."""
+        """(4) of rows (n, p), shape (n, d)."""
         centred = np.empty((len(X), X.shape[1] + 1))
         centred[:, 0] = 1.0
         np.subtract(X, self.center, out=centred[:, 1:])
@@ -113,7 +113,7 @@ class GLMStatistics(Statistics):
 
     n_zero_weight ... weight_max: of all rows, by their own weights weight: (m,), of the rows that a candidate learns from,
     with those of classes; y_sum: (m, q), sum w y, for classes the weight of each; saturated, constant: (m,), what the loss
-    and the log-likelihood have of y alone loss, gradient, information, curvature: (2); the last is (m, 0, 0) where it is
+    and the log-likelihood have of y alone loss, gradient, information, curvature: (5); the last is (m, 0, 0) where it is
     the information; where second derivatives are not asked for the information is its diagonal, (m, D, 1); square: (m,),
     sum w (y - mu)^2 / V trial_loss: (T,); held_weight, held_loss: (m,), of the fold that is left out, of all that is learnt
     from without one, by the rows' own weights margin: (m,), how far the least favoured row is on its side of the boundary

@@ -2,13 +2,13 @@
 
 With the row's score u = w s z (jobs/kernels/glm.py), at the point that the fit has ended at,
 
-    HC0             sum u u'                                                                            (1)
-    HC2, HC3        divided by 1 - h, by (1 - h)^2, h = w i z' I^-1 z, i the row's information           (2)
-    cluster         the sum of u over each cluster                                                       (3)
+    HC0             sum u u'                                                                            (6)
+    HC2, HC3        divided by 1 - h, by (1 - h)^2, h = w i z' I^-1 z, i the row's information           (7)
+    cluster         the sum of u over each cluster                                                       (8)
 
 (White, "Maximum likelihood estimation of misspecified models", Econometrica 50, 1982; MacKinnon and White, Journal of
 Econometrics 29, 1985; Liang and Zeger, Biometrika 73, 1986). Where weights count rows, each of the w copies is a row of its
-own. A multinomial model, whose rows have a matrix for an h, has no (2).
+own. A multinomial model, whose rows have a matrix for an h, has no (7).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class GLMScoresQuery(Record):
 
 @dataclass
 class GLMScoresStatistics(Statistics):
-    """hc0, hc2, hc3: (1) and (2), (D, D), the last two (0, 0) where no leverage is asked for; n_leverage_one: rows that are
-    fitted whatever their target is; cluster_keys: (G,), ascending, cluster_scores: (3), (G, D)."""
+    """hc0, hc2, hc3: (6) and (7), (D, D), the last two (0, 0) where no leverage is asked for; n_leverage_one: rows that are
+    fitted whatever their target is; cluster_keys: (G,), ascending, cluster_scores: (8), (G, D)."""
 
     n_rows: int
     n_leverage_one: int
