@@ -46,6 +46,8 @@ def generate(
     """
     if rows < 0 or features < 1 or classes < 2 or not alpha > 0:
         raise ValueError("rows must be 0 or more, features 1 or more, classes 2 or more, alpha above 0")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
     if family not in FAMILIES:
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {family!r}")
     a, b = INTERCEPTS[family] if intercept is None else intercept, coefficients(features)

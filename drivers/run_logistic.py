@@ -17,10 +17,10 @@ from drivers.demonstration import demonstration_glm
 from drivers.foresight import Foresight
 from drivers.glm.fit import fit_glm
 from drivers.glm.options import Settings, add_options, common_settings
-from drivers.glm.plan import phases_of
+from drivers.glm.plan import check_rows, phases_of
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
-from drivers.roles import add_role_options, check_folds, make_design
+from drivers.roles import add_role_options, make_design
 from drivers.run import Run
 from drivers.terminal.glm_result import print_result
 from drivers.trainer import fit_from_python, train_and_tell, train_on_rows
@@ -100,7 +100,7 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     """The design of the run and its passes."""
     settings = settings_of(options)
     design, remarks = make_design(options, pack)
-    check_folds(settings.folds.n_folds, design, pack)
+    check_rows(settings, design, pack)
     classes = classes_of(design)
     phases, n_bytes = phases_of(settings, design, len(classes))
     return Foresight(design, phases, remarks, n_bytes)
@@ -112,7 +112,7 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
     prepare(options)
 
     def fit(run: Run, design: Design) -> dict[str, Any]:
-        check_folds(settings.folds.n_folds, design, run.pack)
+        check_rows(settings, design, run.pack)
         return fit_glm(run, design, settings, classes_of(design))
 
     return train_on_rows(options, NAME, fit)

@@ -19,6 +19,7 @@ GENERATORS = {
     "gen_tables": (["orders", "--rows", "10"], "_quoted"),
     "gen_blobs": (["--rows", "10"], "_shuffled_labels"),
     "gen_image": (["--width", "4", "--height", "3"], "_sky"),
+    "gen_glm": (["--rows", "10"], "_targets"),
 }
 each = pytest.mark.parametrize("name", GENERATORS)
 

@@ -304,7 +304,7 @@ def test_dependent_columns_have_a_word_and_the_predictions_of_fewer():
         (["1,2", "0,3", "0,5"], [], "name the column of the classes with --target"),
         (["1,2", "0,3", "0,5"], ["--target", "y", "--alphas", "1"], "--alphas needs a --penalty"),
         (["1,2", "0,3", "0,5"], ["--target", "y", "--class-weight", "2=3"], "'2', which is no class; the classes are 0, 1"),
-        (["1,2", "0,3", "0,5"], ["--target", "y", "--folds", "1"], "--folds 1 leaves nothing to validate"),
+        (["1,2", "0,3", "0,5"], ["--target", "y", "--folds", "1"], "--folds 1 leaves nothing to train on or to judge by"),
         (["1,2", "0,3", "0,5"], ["--target", "y", "--solver", "gd", "--penalty", "lasso"], "take --solver newton"),
         (["1,2,0", "0,3,0", "0,5,1"], ["--target", "y", "--weight", "w"], "no row of the class '1' counts"),
         (

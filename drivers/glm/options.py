@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.app import UsageError
 from drivers.glm.state import NEWTON, SOLVERS
-from drivers.linear.options import DEFAULT_FOLDS, WEIGHT_TYPES
-from drivers.linear.penalty import KINDS, Penalty
-from drivers.options import list_of, natural, not_negative, positive, share, unit
+from drivers.linear.options import WEIGHT_TYPES
+from drivers.linear.penalty import Penalty
+from drivers.linear.penalty_options import (
+    add_fold_options,
+    add_penalty_options,
+    check_penalty_options,
+    chooses_penalty,
+    n_folds_of,
+)
+from drivers.options import natural, not_negative, positive, share
 from jobs.kernels.families import LOG
 from jobs.kernels.folds import Folds
 
@@ -63,31 +71,11 @@ def add_options(parser: argparse.ArgumentParser, scaling: str) -> None:
         "--tol", type=not_negative, default=1e-8, help="the largest cosine between the residuals and a feature to end with"
     )
     solver.add_argument("--max-iter", type=natural, default=100, help="passes at most")
-    penalty = parser.add_argument_group("penalties, all in the same passes")
-    penalty.add_argument(
-        "--penalty", choices=KINDS, default="none", help=f"on the coefficients, never on the intercept: {scaling}"
-    )
-    penalty.add_argument(
-        "--alphas", type=_alphas, metavar="auto|LIST",
-        help="penalties to choose among by cross-validation, or the one to take; "
-        f"Default: auto, {N_ALPHAS} that suit the data",
-    )  # fmt: skip
-    penalty.add_argument(
-        "--l1-ratio", type=list_of(unit), default=[0.5], metavar="RATIOS", help="of the elastic net; one or several"
-    )
-    penalty.add_argument(
-        "--choose", choices=("min", "1se"), default="min",
-        help="the penalty of the least deviance, or the largest within one standard error of it",
-    )  # fmt: skip
-    penalty.add_argument(
-        "--standardize", action="store_true", help="penalise coefficients times the standard deviation of their feature"
-    )
+    penalty = add_penalty_options(parser, positive, N_ALPHAS, "deviance", scaling)
     penalty.add_argument(
         "--bounds", type=_bounds, metavar="LOW,HIGH", help="of every coefficient but the intercept, as in 0,inf"
     )
-    checking = parser.add_argument_group("validation, from the same passes")
-    checking.add_argument("--folds", type=natural, metavar="K", help="K-fold cross-validation")
-    checking.add_argument("--fold-by", metavar="NAME", help="rows with the same value of this column share a fold")
+    add_fold_options(parser)
     inference = parser.add_argument_group("inference")
     inference.add_argument(
         "--weight-type", choices=WEIGHT_TYPES, default="analytic", help="weights are inverse variances, or counts of rows"
@@ -107,21 +95,11 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
 
     :raises UsageError: options that contradict each other
     """
-    penalised = options.penalty != "none"
-    if options.alphas is not None and not penalised:
-        raise UsageError("--alphas needs a --penalty: ridge, lasso or elastic-net")
-    if options.l1_ratio != [0.5] and options.penalty != "elastic-net":
-        raise UsageError("--l1-ratio is of --penalty elastic-net; leave it out, or take that penalty")
-    if options.standardize and not penalised:
-        raise UsageError("--standardize is of a --penalty: ridge, lasso or elastic-net")
+    check_penalty_options(options)
     if options.solver != NEWTON and (options.bounds is not None or options.penalty in ("lasso", "elastic-net")):
         raise UsageError(f"--solver {options.solver} has no bounds and no penalty on absolute values; take --solver newton")
-    if options.bounds is not None and options.penalty in ("lasso", "elastic-net") and options.bounds[0] != 0:
+    if options.bounds is not None and options.penalty in ("lasso", "elastic-net") and options.bounds != (0, math.inf):
         raise UsageError("--bounds together with a penalty on absolute values must be 0,inf")
-    if options.fold_by is not None and options.folds is None and not (penalised and options.alphas is None):
-        raise UsageError("--fold-by needs --folds")
-    if options.folds == 1 or options.folds == 0:
-        raise UsageError(f"--folds {options.folds} leaves nothing to validate; ask for 2 or more")
     if options.weight_type == "frequency" and options.weight is None:
         raise UsageError("--weight-type frequency says what weights are; name their column with --weight")
     if (options.covariance == "cluster") != (options.cluster is not None):
@@ -130,12 +108,11 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
         raise UsageError(f"--solver {options.solver} gives no standard errors; take --solver newton")
     if not options.max_iter:
         raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
-    chooses = penalised and (options.alphas is None or len(options.alphas) * len(options.l1_ratio) > 1)
-    n_folds = options.folds or (DEFAULT_FOLDS if chooses else 1)
+    n_folds = n_folds_of(options, chooses_penalty(options))
     penalty = Penalty(options.penalty, options.l1_ratio[0], options.standardize)
     return {
         "solver": options.solver, "tol": options.tol, "max_iter": options.max_iter,
-        "folds": Folds(n_folds, 0.0, options.seed), "penalty": penalty, "alphas": options.alphas,
+        "folds": Folds(n_folds, 0.0, options.seed), "penalty": penalty, "alphas": options.alphas or None,
         "l1_ratios": options.l1_ratio, "choice": options.choose, "bounds": options.bounds,
         "weight_type": options.weight_type, "level": options.confidence, "covariance": options.covariance,
     }  # fmt: skip
@@ -146,10 +123,6 @@ def default_link(family: str) -> str:
     from jobs.kernels.families import CANONICAL, GAMMA, NEGATIVE_BINOMIAL
 
     return LOG if family in (GAMMA, NEGATIVE_BINOMIAL) else CANONICAL[family]
-
-
-def _alphas(text: str) -> list[float] | None:
-    return None if text == "auto" else list_of(positive)(text)
 
 
 def _bounds(text: str) -> tuple[float, float]:

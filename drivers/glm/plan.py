@@ -1,4 +1,4 @@
-"""What a fit will take, before it is begun: its passes and what a task holds."""
+"""What a fit will take, before it is begun: what its columns must be, its passes, and what a task holds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from drivers.glm.candidates import MOST_BYTES
 from drivers.glm.fit import MOST_SCORED
 from drivers.glm.options import N_ALPHAS, Settings
 from drivers.glm.state import NEWTON
+from drivers.packing.cache import Pack
+from drivers.roles import check_clusters, check_counts, check_folds
 from jobs.design import Design
 from jobs.kernels.scores import N_BINS
+
+
+def check_rows(settings: Settings, design: Design, pack: Pack) -> None:
+    """:raises ScanError: what the columns cannot be asked for, told before a pass is spent"""
+    if settings.weight_type == "frequency":
+        check_counts(design, pack)
+    check_folds(settings.folds.n_folds, design, pack)
+    if design.cluster is not None and not pack.is_partial:
+        check_clusters(design, pack)
 
 
 def phases_of(settings: Settings, design: Design, n_classes: int) -> tuple[list[Phase], int]:

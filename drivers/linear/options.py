@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from drivers.app import UsageError
 from drivers.linear.inference import COVARIANCES
-from drivers.linear.penalty import KINDS, N_ALPHAS, Penalty
+from drivers.linear.penalty import N_ALPHAS, Penalty
+from drivers.linear.penalty_options import (
+    add_fold_options,
+    add_penalty_options,
+    check_penalty_options,
+    chooses_penalty,
+    n_folds_of,
+)
 from drivers.linear.subsets import CRITERIA, METHODS
-from drivers.options import list_of, natural, not_negative, share, unit
+from drivers.options import not_negative, share
 from jobs.kernels.folds import Folds
 
-# Where penalties are to be chosen among and no folds are asked for.
-DEFAULT_FOLDS = 5
 WEIGHT_TYPES = ("analytic", "frequency")
 
 
@@ -53,27 +58,9 @@ class Settings:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the exact solver."""
-    checking = parser.add_argument_group("validation, from the same pass")
-    checking.add_argument("--folds", type=natural, metavar="K", help="K-fold cross-validation")
-    checking.add_argument("--fold-by", metavar="NAME", help="rows with the same value of this column share a fold")
+    checking = add_fold_options(parser)
     checking.add_argument("--holdout", type=share, metavar="SHARE", help="of the rows, kept out of the fit and predicted")
-    penalty = parser.add_argument_group("penalties, all in the same pass")
-    penalty.add_argument("--penalty", choices=KINDS, default="none", help="on the coefficients, never on the intercept")
-    penalty.add_argument(
-        "--alphas", type=alphas, metavar="auto|LIST",
-        help="penalties to choose among by cross-validation, or the one to take; "
-        f"Default: auto, {N_ALPHAS} that suit the data",
-    )  # fmt: skip
-    penalty.add_argument(
-        "--l1-ratio", type=list_of(unit), default=[0.5], metavar="RATIOS", help="of the elastic net; one or several"
-    )
-    penalty.add_argument(
-        "--choose", choices=("min", "1se"), default="min",
-        help="the penalty of the least error, or the largest within one standard error of it",
-    )  # fmt: skip
-    penalty.add_argument(
-        "--standardize", action="store_true", help="penalise coefficients times the standard deviation of their feature"
-    )
+    penalty = add_penalty_options(parser, not_negative, N_ALPHAS, "error")
     penalty.add_argument("--positive", action="store_true", help="no coefficient below zero")
     choosing = parser.add_argument_group("choice of features, without a pass")
     choosing.add_argument("--select", choices=METHODS, help="keep the features that the criterion is best with")
@@ -104,18 +91,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     :raises UsageError: options that contradict each other
     """
     penalised = options.penalty != "none"
-    if options.alphas is not None and not penalised:
-        raise UsageError("--alphas needs a --penalty: ridge, lasso or elastic-net")
-    if options.l1_ratio != [0.5] and options.penalty != "elastic-net":
-        raise UsageError("--l1-ratio is of --penalty elastic-net; leave it out, or take that penalty")
-    if options.standardize and not penalised:
-        raise UsageError("--standardize needs a --penalty; without one it would change nothing")
-    if options.choose != "min" and not penalised:
-        raise UsageError(
-            f"--choose {options.choose} chooses among penalties; give a --penalty: ridge, lasso or elastic-net"
-        )
-    if options.folds is not None and options.folds < 2:
-        raise UsageError(f"--folds {options.folds} leaves nothing to train on or to judge by; give 2 or more")
+    check_penalty_options(options)
     if options.select and (penalised or options.positive):
         raise UsageError(f"--select and {'--penalty' if penalised else '--positive'} do not go together; give one of them")
     if options.criterion != "bic" and not options.select:
@@ -149,16 +125,6 @@ def settings_of(options: argparse.Namespace) -> Settings:
         level=options.confidence,
         save=options.save_statistics,
     )
-    if settings.choice != "min" and not settings.chooses_penalty:
-        raise UsageError(
-            f"--choose {options.choose} needs several penalties to choose among; give several --alphas, or none"
-        )
-    needs_folds = settings.chooses_penalty or (settings.select and settings.criterion == "cv")
-    if not options.folds and (needs_folds or options.fold_by):
-        settings.folds.n_folds = DEFAULT_FOLDS
+    needs_folds = chooses_penalty(options) or bool(settings.select and settings.criterion == "cv")
+    settings.folds.n_folds = n_folds_of(options, needs_folds)
     return settings
-
-
-def alphas(text: str) -> list[float]:
-    """Penalties separated by commas; none for auto."""
-    return [] if text == "auto" else list_of(not_negative)(text)
