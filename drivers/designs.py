@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,19 @@ def design_of(model: dict[str, Any], texts: dict[str, list[str]], missing: str =
 
 def sample_rows(pack: Pack, model: dict[str, Any]) -> Rows:
     """The rows that packing drew, as the model's design makes them, without those that have a missing cell."""
-    design = design_of(model, pack.texts, missing="drop")
+    return rows_of_sample(pack, design_of(model, pack.texts))
+
+
+def weighted_sample(pack: Pack, design: Design) -> Rows:
+    """Of the rows that packing drew those with weight, as a design makes them, without those that have a missing cell."""
+    rows = rows_of_sample(pack, design)
+    return rows.at(np.flatnonzero(rows.w > 0))
+
+
+def rows_of_sample(pack: Pack, design: Design) -> Rows:
+    """The rows that packing drew, as a design makes them, without those that have a missing cell; what only tells rows
+    apart is not kept of a sample."""
+    design = dataclasses.replace(design, id=None, fold=None, cluster=None, group=None, missing="drop")
     rows = pack.sample().rows
     columns = {}
     for name in design.columns():

@@ -73,9 +73,7 @@ def iterate(
     m = len(state.alive)
     fit = resume or Fit(state, 0, [RUNNING] * m, [0] * m, [])
     while fit.state.alive.any() and fit.n_iter < max_iter:
-        bounds = (
-            bound(fit.state) if bound else np.array(fit.history[-1]["objective"]) if fit.history else np.full(m, np.nan)
-        )
+        bounds = bound(fit.state) if bound else _last_objective(fit)
         fit = _advance(fit, step(fit.state), update, distance, tol, objective, trace)
         _check_monotone(fit, monotone, bounds)
         on_pass(fit)
@@ -102,10 +100,14 @@ def _advance(fit: Fit, statistics: Any, update: Any, distance: Any, tol: float, 
     )
 
 
+def _last_objective(fit: Fit) -> np.ndarray:
+    return np.array(fit.history[-1]["objective"]) if fit.history else np.full(len(fit.status), np.nan)
+
+
 def _check_monotone(fit: Fit, monotone: str | None, bounds: np.ndarray) -> None:
     if monotone is None:
         return
-    found = np.array(fit.history[-1]["objective"])
+    found = _last_objective(fit)
     beyond = found - bounds if monotone == "falls" else bounds - found
     # Rounding may move an objective at its optimum by a little either way.
     wrong = np.flatnonzero(beyond > np.sqrt(np.finfo(float).eps) * np.abs(bounds))

@@ -133,11 +133,9 @@ def table_of(passes, fit, w, weight_type="analytic", **keywords):
     found = fit.state.found[0]
     arguments = (0, passes.coordinates, fit.state.penalties, fit.state.base[0])
     curvature = Curvature.of(*arguments, found)
-    sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
-            "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
     n = found.weight if weight_type == "frequency" else found.n_counted
     numbers = measures(
-        passes.model, found, curvature.rank, n, sums, weight_type, w is not None, keywords.get("null")
+        passes.model, found, curvature.rank, n, weight_type, w is not None, keywords.get("null")
     )  # fmt: skip
     return numbers, tables_of(*arguments, numbers["dispersion"] * curvature.covariance(), 0.95, "")
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from drivers.clustering.mixture_starts import mixtures_from
 from drivers.clustering.options import candidates_of
-from drivers.clustering.starts import sample_of
-from drivers.designs import feature_centers
+from drivers.designs import feature_centers, weighted_sample
 from drivers.loop import CONVERGED, Fit
 from drivers.run import Run
 from drivers.training import training_of
@@ -76,7 +75,7 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
         mixtures = mixtures_from(
             settings.init, run, design, settings.covariance_type, candidates, settings.reg_covar, settings.seed
         )
-        scale = sample_of(run, design).X.std(axis=0)
+        scale = weighted_sample(run.pack, design).X.std(axis=0)
         origin = feature_centers(run.pack.manifest, design)
         return GMMState.start(mixtures, origin, np.where(scale > 0, scale, 1.0), settings.reg_covar, settings.accelerate)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from drivers.clustering.options import candidates_of
-from drivers.clustering.starts import ROUNDS, centers_from, sample_of
-from drivers.designs import feature_centers
+from drivers.clustering.starts import ROUNDS, centers_from
+from drivers.designs import feature_centers, weighted_sample
 from drivers.loop import CONVERGED, Fit
 from drivers.run import Run
 from drivers.training import training_of
@@ -87,7 +87,7 @@ def _shift(old: KMeansState, new: KMeansState, _: Any) -> np.ndarray:
 
 def _mean_variance(run: Run, design: Design) -> float:
     """The mean of the features' variances in the sample, which scikit-learn's tolerance is relative to."""
-    return float(sample_of(run, design).X.var(axis=0).mean())
+    return float(weighted_sample(run.pack, design).X.var(axis=0).mean())
 
 
 def _parts(run: Run, fit: Fit, settings: Settings, candidates: list[tuple[int, int]]) -> dict[str, Any]:

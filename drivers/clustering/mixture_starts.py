@@ -10,8 +10,8 @@ import numpy as np
 
 from drivers.app import UsageError
 from drivers.clustering import kmeans
-from drivers.clustering.starts import centers_from, check_enough, number_from, rows_at_random, sample_of
-from drivers.designs import feature_centers
+from drivers.clustering.starts import centers_from, check_enough, number_from, rows_at_random
+from drivers.designs import feature_centers, weighted_sample
 from drivers.model import load_model
 from drivers.run import Run
 from jobs.design import Design
@@ -37,7 +37,7 @@ def mixtures_from(
     if init == "sample":
         return _from_sample(run, design, covariance_type, candidates, reg_covar, seed)
     if init == "random":
-        check_enough(sample_of(run, design).X, most, run, "component")
+        check_enough(weighted_sample(run.pack, design).X, most, run, "component")
         return [_of_rows(rows, covariance_type, reg_covar) for rows in rows_at_random(run, design, candidates, seed)]
     if init in ("kmeans", "k-means||"):
         return _from_kmeans(init, run, design, covariance_type, candidates, reg_covar, seed)
@@ -72,7 +72,7 @@ def _from_sample(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    sample = sample_of(run, design)
+    sample = weighted_sample(run.pack, design)
     X = sample.X
     if len(set(sample.w.tolist())) > 1:  # scikit-learn's mixtures know no weights
         drawn = np.random.default_rng([seed, 0x77]).choice(len(X), len(X), p=sample.w / sample.w.sum())

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from drivers.app import UsageError
-from drivers.designs import sample_rows
+from drivers.designs import weighted_sample
 from drivers.model import load_model
 from drivers.run import Run
 from drivers.wording import count
-from jobs.design import Design, Rows
+from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.kmeans import KMeansQuery, points
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery
@@ -52,23 +52,17 @@ def centers_from(
     if init == "sample":
         return _from_sample(run, design, origin, metric, candidates, seed)
     if init == "random":
-        check_enough(sample_of(run, design).X, most, run)
+        check_enough(weighted_sample(run.pack, design).X, most, run)
         return rows_at_random(run, design, candidates, seed)
     if init == "k-means||":
         return _far_apart(run, design, origin, metric, candidates, seed, n_rounds)
     return _from_file(init, design, candidates)
 
 
-def sample_of(run: Run, design: Design) -> Rows:
-    """The rows that packing drew, those with weight."""
-    rows = sample_rows(run.pack, {"features": design.features, "weight": design.weight, "design": design.to_json()})
-    return rows.at(np.flatnonzero(rows.w > 0))
-
-
 def _from_sample(
     run: Run, design: Design, origin: np.ndarray, metric: str, candidates: Sequence[tuple[int, int]], seed: int
 ) -> Centers:
-    sample = sample_of(run, design)
+    sample = weighted_sample(run.pack, design)
     x = points(sample.X, KMeansQuery(metric, origin[None], np.array([0, 1]), origin))
     found = []
     for k, restart in candidates:
@@ -100,7 +94,7 @@ def _far_apart(
 ) -> Centers:  # fmt: skip
     """k-means||: rounds of draws, a pass each; a pass that weighs what was drawn; and k-means++ on that."""
     most = max(k for k, _ in candidates)
-    sample = sample_of(run, design)
+    sample = weighted_sample(run.pack, design)
     if not len(sample.X):
         raise ScanError("no row of the sample has weight; give --init random with a larger --sample-rows")
     first = np.random.default_rng([seed, 0x70]).integers(len(sample.X))

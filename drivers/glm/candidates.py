@@ -11,8 +11,6 @@ from drivers.glm.coordinates import Coordinates
 from drivers.glm.options import N_ALPHAS, Settings
 from drivers.glm.penalties import Penalties
 from jobs.design import Rows
-from jobs.kernels import families
-from jobs.kernels.families import MULTINOMIAL
 from jobs.kernels.glm import NONE, GLMQuery, GLMStatistics
 
 # From the penalty that leaves no coefficient down to this share of it.
@@ -96,24 +94,7 @@ def penalty_points(
 
 
 def _null_gradient(model: tuple[str, str, float], sample: Rows, coordinates: Coordinates, cold: np.ndarray) -> np.ndarray:
-    from jobs.kernels.folds import Folds
-
-    points = cold[None]
-    nothing = np.zeros(0)
-    query = GLMQuery(
-        *model, Folds(), False, coordinates.center, coordinates.basis, points, np.zeros_like(points), np.array([NONE]),
-        np.zeros((0, *cold.shape)), np.zeros(0, np.int64), np.array([NONE]), nothing,
-    )  # fmt: skip
+    query = GLMQuery.at(model, coordinates.center, coordinates.basis, cold[None])
     statistics = GLMStatistics.zero(query)
     statistics.add(sample, query)
     return coordinates.gradient_of_coefficients(statistics.gradient[0].reshape(cold.shape))
-
-
-def n_outputs(model: tuple[str, str, float], n_classes: int) -> int:
-    """q: predictors of a row."""
-    return n_classes if model[0] == MULTINOMIAL else 1
-
-
-def has_classes(model: tuple[str, str, float]) -> bool:
-    """Whether the target is a class."""
-    return model[0] in (families.BINOMIAL, MULTINOMIAL)

@@ -74,7 +74,16 @@ class Coordinates(Record):
 
     def whole_root(self, q: int) -> np.ndarray:
         """Likewise its inverse."""
-        return np.kron(np.eye(q), np.diag(self.root[0]) if len(self.root) == 1 else self.root)
+        return np.kron(np.eye(q), self.square_root())
+
+    def directions(self, free: np.ndarray, q: int) -> np.ndarray:
+        """Orthonormal directions of theta in which the slopes that are not of the mask free (p,) stay 0, (D, r)."""
+        columns = np.concatenate([[True], free])
+        return np.kron(np.eye(q), np.linalg.qr(self.square_root()[:, columns])[0])
+
+    def square_root(self) -> np.ndarray:
+        """The inverse of B as a matrix, (d, d)."""
+        return np.diag(self.root[0]) if len(self.root) == 1 else self.root
 
     def widths_of_second(self, second: np.ndarray, q: int) -> np.ndarray:
         """The roots of the diagonal of a second derivative with respect to b, (q, d), from one with respect to theta,
@@ -83,6 +92,6 @@ class Coordinates(Record):
         if second.shape[1] == 1:
             return np.sqrt(np.maximum(second[:, 0], 0.0)).reshape(q, d) * self.root[0]
         blocks = second.reshape(q, d, q, d)
-        root = np.diag(self.root[0]) if len(self.root) == 1 else self.root
+        root = self.square_root()
         found = [np.einsum("ij,ij->j", root, blocks[a, :, a] @ root) for a in range(q)]
         return np.sqrt(np.maximum(found, 0.0))

@@ -44,25 +44,29 @@ def fit_glm(run: Run, design: Design, settings: Settings, classes: list[str]) ->
     q, d = problem.cold.shape
     chunks = candidates.chunks(q * d)
     scored = len(candidates.alphas) <= MOST_SCORED and bool(problem.classes)
+    # With an offset the model without features has no closed form: it is a candidate of the first chunk.
     fits = [
-        _iterate(problem, chunk, f"fit {k + 1}" if len(chunks) > 1 else "fit", scored) for k, chunk in enumerate(chunks)
-    ]
+        _iterate(
+            problem, chunk, f"fit {k + 1}" if len(chunks) > 1 else "fit", scored,
+            has_null=k == 0 and design.offset is not None,
+        )
+        for k, chunk in enumerate(chunks)
+    ]  # fmt: skip
     return _parts(problem, candidates, fits, scored)
 
 
-def _iterate(problem: Problem, candidates: Candidates, phase: str, scored: bool) -> Fit:
+def _iterate(problem: Problem, candidates: Candidates, phase: str, scored: bool, has_null: bool) -> Fit:
+    """The passes of some candidates, and, where has_null, of one without features after them."""
     settings, run = problem.settings, problem.run
-    penalties = candidates.penalties(settings, problem.spreads)
     m = len(candidates.alphas)
-    has_null = problem.sample.offset is not None and phase in ("fit", "fit 1")
-    if has_null:  # without features; with an offset it has no closed form
+    if has_null:
         candidates = dataclasses.replace(
             candidates, alphas=np.append(candidates.alphas, 0.0), l1_ratios=np.append(candidates.l1_ratios, 0.0),
             left_out=np.append(candidates.left_out, NONE),
         )  # fmt: skip
-        penalties = candidates.penalties(settings, problem.spreads)
+    penalties = candidates.penalties(settings, problem.spreads)
+    if has_null:
         penalties.free[m] = False
-        penalties.l1[m] = penalties.l2[m] = 0.0
 
     def start() -> GLMState:
         points = np.repeat(problem.cold[None], m + has_null, axis=0)
@@ -89,14 +93,13 @@ def _parts(problem: Problem, candidates: Candidates, fits: list[Fit], scored: bo
     places: list[tuple[Fit, int]] = []
     for fit in fits:
         own = len(fit.state.alive)
-        if problem.sample.offset is not None and fit is fits[0]:
+        if problem.design.offset is not None and fit is fits[0]:
             own -= 1
             null = fit.state.found[own].loss
         places += [(fit, i) for i in range(own)]
     assert len(places) == m
     if problem.classes and (whole := places[0][0].state.found[places[0][1]]) is not None:
-        y = whole.y_sum
-        check_classes(problem.classes, y if len(y) > 1 else np.array([whole.weight - y[0], y[0]]))
+        check_classes(problem.classes, whole.class_sums)
     penalised = list(range(0, m, size))
     validation = _validation(candidates, places) if candidates.n_folds else None
     chosen = penalised[_choose(validation, candidates, settings) if validation and len(penalised) > 1 else 0]

@@ -59,15 +59,12 @@ class Curvature:
         q = len(theta)
         slopes = penalties.slopes(i, coordinates, theta)
         free = penalties.free[i] & (slopes != 0).any(axis=0) if penalties.l1[i] else penalties.free[i]
-        columns = np.concatenate([[True], free])
-        root = np.diag(coordinates.root[0]) if len(coordinates.root) == 1 else coordinates.root
-        directions = np.kron(np.eye(q), np.linalg.qr(root[:, columns])[0])
+        directions = coordinates.directions(free, q)
         information = directions.T @ (found.second if observed else found.information) @ directions
         values, vectors = np.linalg.eigh(information)
         kept = values > DEPENDENT * max(values[-1], 0.0) * len(values)
         if penalties.l2[i]:
-            own = np.concatenate([[0.0], penalties.of(i, found.weight)[1]])
-            penalty = np.kron(np.eye(q), coordinates.basis.T @ (own[:, None] * coordinates.basis))
+            penalty = penalties.second(i, coordinates, q, found.weight)
             inverse = np.linalg.pinv(information + directions.T @ penalty @ directions, hermitian=True)
         else:
             inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
@@ -114,11 +111,8 @@ def tables_of(
     estimates, about, errors = map_ @ centred.ravel(), covariance, map_ @ covariance @ map_.T
     if q > 1:
         difference = contrasts(q, d)
-        estimates, about, errors = (
-            difference @ estimates,
-            difference @ about @ difference.T,
-            difference @ errors @ difference.T,
-        )
+        estimates = difference @ estimates
+        about, errors = (difference @ covariance @ difference.T for covariance in (about, errors))
     parts = [slice(c * d, (c + 1) * d) for c in range(max(q - 1, 1))]
     return [
         CoefficientTable.of(kind, estimates[at], errors[at, at], about[at, at], math.inf, level, label=label)
@@ -172,12 +166,11 @@ def log_likelihood(
 
 
 def measures(
-    model: tuple[str, str, float], found: Evaluated, rank: int, n: float, sums: dict[str, float], weight_type: str,
+    model: tuple[str, str, float], found: Evaluated, rank: int, n: float, weight_type: str,
     is_weighted: bool, null: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     """The numbers about the whole fit, by name.
 
-    :param sums: weight_log_sum, weight_square_sum and weight_max of all rows
     :param null: the loss of the model without features where that is no closed form
     """
     null = null_loss(model, found) if null is None else null
@@ -185,10 +178,10 @@ def measures(
     n_intercepts = max(q - 1, 1)
     df_model, df_residuals = rank - n_intercepts, n - rank
     phi = dispersion_of(model, found, n, rank)
-    arguments = (found, n, phi, sums["weight_log_sum"], weight_type, is_weighted)
+    arguments = (found, n, phi, found.weight_log_sum, weight_type, is_weighted)
     ll, ll_null = log_likelihood(model, found.loss, *arguments), log_likelihood(model, null, *arguments)
     ratio = 2 * (null - found.loss) / phi if phi else math.nan
-    total = sums["weight_sum"]
+    total = found.own_weight
     return {
         "n_observations": n,
         "df_model": df_model,
@@ -206,8 +199,8 @@ def measures(
         "lr_statistic": ratio,
         "lr_df": df_model,
         "lr_p_value": float(special.chdtrc(df_model, max(ratio, 0.0))) if df_model > 0 else math.nan,
-        "effective_sample_size": n if weight_type == "frequency" else total**2 / sums["weight_square_sum"],
-        "largest_weight_share": sums["weight_max"] / total,
+        "effective_sample_size": n if weight_type == "frequency" else total**2 / found.weight_square_sum,
+        "largest_weight_share": found.weight_max / total,
     }
 
 
@@ -216,10 +209,6 @@ def ratio_word(model: tuple[str, str, float]) -> str:
     family, link, _ = model
     if link == families.LOGIT:
         return "odds ratio"
-    return (
-        "rate ratio"
-        if link == families.LOG and family in (POISSON, NEGATIVE_BINOMIAL)
-        else "ratio"
-        if link == families.LOG
-        else ""
-    )
+    if link != families.LOG:
+        return ""
+    return "rate ratio" if family in (POISSON, NEGATIVE_BINOMIAL) else "ratio"

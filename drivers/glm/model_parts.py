@@ -42,12 +42,10 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
     if settings.bounds is not None:
         label = "; ".join(filter(None, (label, "errors that know nothing of the bounds")))
     n = n_observations(found, found.n_counted, settings.weight_type)
-    sums = {"weight_sum": found.own_weight, "weight_log_sum": found.weight_log_sum,
-            "weight_square_sum": found.weight_square_sum, "weight_max": found.weight_max}  # fmt: skip
     theta = state.base[i]
     curvature = Curvature.of(i, state.coordinates, state.penalties, theta, found)
     numbers = measures(
-        model, found, curvature.rank, n, sums, settings.weight_type, problem.design.weight is not None, null
+        model, found, curvature.rank, n, settings.weight_type, problem.design.weight is not None, null
     )  # fmt: skip
     covariances = {"classical": numbers["dispersion"] * curvature.covariance()}
     if settings.covariance != "classical":
@@ -62,7 +60,7 @@ def _inference(problem: Problem, state: GLMState, i: int, found: Evaluated, null
             settings.level,
             _label(problem, label, kind),
             kind,
-        )
+        )  # fmt: skip
         for kind in sorted(covariances, key=lambda kind: kind != settings.covariance)
     ]
     contrasts = [f"{name} against {problem.classes[0]}" for name in problem.classes[1:]] if len(problem.cold) > 1 else [""]

@@ -19,7 +19,7 @@ from drivers.linear.penalty_options import (
     n_folds_of,
 )
 from drivers.options import natural, not_negative, positive, share
-from jobs.kernels.families import LOG
+from jobs.kernels.families import CANONICAL, GAMMA, LOG, NEGATIVE_BINOMIAL
 from jobs.kernels.folds import Folds
 
 # Penalties that are tried where none is named.
@@ -31,7 +31,7 @@ COVARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "cluster")
 class Settings:
     """What is asked of a fit.
 
-    link: None for the family's own; alpha: of a negative binomial family; by_mean: see drivers/glm/penalties.py
+    alpha: of a negative binomial family; by_mean: see drivers/glm/penalties.py
     alphas: the penalties to choose among, None for those that suit the data; choice: "min" or "1se"
     class_weight: None, "balanced" or the weight of each class; bounds: of every slope
     """
@@ -120,8 +120,6 @@ def common_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def default_link(family: str) -> str:
     """The link where none is asked for: the canonical one, but log where that keeps means positive."""
-    from jobs.kernels.families import CANONICAL, GAMMA, NEGATIVE_BINOMIAL
-
     return LOG if family in (GAMMA, NEGATIVE_BINOMIAL) else CANONICAL[family]
 
 

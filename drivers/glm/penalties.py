@@ -82,6 +82,11 @@ class Penalties(Record):
         b[:, 1:] *= self.of(i, weight)[1]
         return coordinates.gradient_of_theta(b).ravel()
 
+    def second(self, i: int, coordinates: Coordinates, q: int, weight: float) -> np.ndarray:
+        """The second derivative of the smooth part, with respect to theta, (D, D)."""
+        own = np.concatenate([[0.0], self.of(i, weight)[1]])
+        return np.kron(np.eye(q), coordinates.basis.T @ (own[:, None] * coordinates.basis))
+
     def gap(self, i: int, coordinates: Coordinates, theta: np.ndarray, found: Evaluated, spread: float) -> float:
         """How far theta is from the minimum: the largest cosine between the residuals and a feature about the centre, both
         in the metric of the weights, or how far it is beyond what the penalty allows; 0 at the minimum, 1 at most without a

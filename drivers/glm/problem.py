@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drivers.designs import feature_centers
+from drivers.designs import feature_centers, weighted_sample
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.options import Settings
-from drivers.glm.starts import cold_start, coordinates_for, sample_for, widths
-from drivers.glm.state import NEWTON
+from drivers.glm.starts import cold_start, coordinates_for, widths
+from drivers.glm.state import NEWTON, Evaluated
 from drivers.run import Run
 from jobs.design import Design, Rows
 from jobs.errors import ScanError
 from jobs.kernels import families
 from jobs.kernels.families import MULTINOMIAL
-from jobs.kernels.folds import Folds
 from jobs.kernels.glm import NONE, GLMQuery, GLMStatistics
 from jobs.mr_glm import MRGLM
 
@@ -42,11 +41,7 @@ class Problem:
 
     def question(self, model: tuple[str, str, float], point: np.ndarray, second: bool) -> GLMQuery:
         """What a pass tells of one point, (q, d), of a model by all rows."""
-        return GLMQuery(
-            *model, Folds(), second, self.coordinates.center, self.coordinates.basis, point[None],
-            np.zeros((1, *point.shape)), np.array([NONE]), np.zeros((0, *point.shape)), np.zeros(0, np.int64),
-            np.array([NONE]), np.zeros(0),
-        )  # fmt: skip
+        return GLMQuery.at(model, self.coordinates.center, self.coordinates.basis, point[None], second)
 
 
 def make_problem(run: Run, design: Design, settings: Settings, classes: list[str]) -> Problem:
@@ -62,7 +57,7 @@ def make_problem(run: Run, design: Design, settings: Settings, classes: list[str
             "take HC0 or HC1"
         )
     center = feature_centers(run.pack.manifest, design)
-    sample = sample_for(run.pack, design)
+    sample = weighted_sample(run.pack, design)
     if not len(sample.w):
         raise ScanError("no row of the sample has weight; ask for a larger one with --sample-rows")
     coordinates = coordinates_for(sample, center, widths(run.pack, design, center), settings.solver)
@@ -92,7 +87,7 @@ def _class_weights(problem: Problem) -> np.ndarray:
         return np.array([asked.get(name, 1.0) for name in classes])
     question = problem.question(problem.model, problem.cold, second=False)
     found: GLMStatistics = problem.run.scan("classes", MRGLM, question, problem.design)
-    counts = found.y_sum[0] if len(classes) > 2 else np.array([found.weight[0] - found.y_sum[0, 0], found.y_sum[0, 0]])
+    counts = Evaluated.of(found, 0, NONE).class_sums
     check_classes(classes, counts)
     return counts.sum() / (len(classes) * counts)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivers.glm.candidates import has_classes
 from drivers.glm.inference import Curvature
 from drivers.glm.problem import Problem
 from drivers.glm.state import NEWTON, GLMState
@@ -16,7 +15,7 @@ from drivers.wording import count
 def warn(run: Run, problem: Problem, status: str, separated: bool, fit: Fit, i: int) -> None:
     """Says what the user must know of the chosen candidate i, and of the others."""
     if separated:
-        what = "the classes" if has_classes(problem.model) else "rows of count 0 and the others"
+        what = "the classes" if problem.classes else "rows of count 0 and the others"
         run.warnings.append(
             f"{what} are separated by the features, at least some rows: their coefficients have no finite maximum and grow "
             "from pass to pass; the passes were ended, and no standard error is to be trusted. --penalty ridge gives "

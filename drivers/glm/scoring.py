@@ -32,10 +32,9 @@ def _scored(problem: Problem, group: list[tuple[Fit, int]]) -> list[Evaluated]:
     points = np.array([state.base[i] for state, (_, i) in zip(states, group)])
     left_out = np.array([state.left_out[i] for state, (_, i) in zip(states, group)])
     m = len(points)
-    question = GLMQuery(
-        *problem.model, problem.settings.folds, False, problem.coordinates.center, problem.coordinates.basis, points,
-        np.zeros_like(points), left_out, np.zeros((0, *points.shape[1:])), np.zeros(0, np.int64), np.arange(m),
-        problem.class_weights,
+    question = GLMQuery.at(
+        problem.model, problem.coordinates.center, problem.coordinates.basis, points, folds=problem.settings.folds,
+        left_out=left_out, pool=np.arange(m), class_weights=problem.class_weights,
     )  # fmt: skip
     statistics: GLMStatistics = problem.run.scan("evaluation", MRGLM, question, problem.design)
     return [Evaluated.of(statistics, j, j) for j in range(m)]

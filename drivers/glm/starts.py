@@ -12,9 +12,7 @@ from drivers.glm.coordinates import Coordinates
 from drivers.glm.state import NEWTON, GLMState, update
 from drivers.loop import CONVERGED, ObjectiveWarning, iterate
 from drivers.packing.cache import Pack
-from drivers.packing.kinds import TEXT
-from jobs.blocks import Block
-from jobs.design import MISSING_CODE, Design, Rows
+from jobs.design import Design, Rows
 from jobs.kernels import families
 from jobs.kernels.families import MULTINOMIAL
 from jobs.kernels.glm import GLMStatistics
@@ -22,20 +20,6 @@ from jobs.kernels.glm import GLMStatistics
 # Of one coefficient, so many rows of the sample make a start; with fewer the fit is more noise than help.
 ROWS_A_COEFFICIENT = 5
 SAMPLE_PASSES = 30
-
-
-def sample_for(pack: Pack, design: Design) -> Rows:
-    """The rows that packing drew, as the design makes them, those with weight and without a missing cell."""
-    own = dataclasses.replace(design, id=None, fold=None, cluster=None, missing="drop")
-    rows = pack.sample().rows
-    columns = {}
-    for name in own.columns():
-        values = rows[:, pack.manifest.index(name)]
-        if pack.manifest.kind(name) == TEXT:
-            values = np.where(np.isnan(values), MISSING_CODE, values).astype(np.int32)
-        columns[name] = values
-    found = own.apply(Block(0, 0, len(rows), columns))
-    return found.at(np.flatnonzero(found.w > 0))
 
 
 def widths(pack: Pack, design: Design, center: np.ndarray) -> np.ndarray:

@@ -80,11 +80,14 @@ class Evaluated(Record):
             confusion=s.confusion[pool] if has_scores else np.zeros((0, 0)),
         )  # fmt: skip
 
+    @property
+    def class_sums(self) -> np.ndarray:
+        """What the rows of each class weigh, (C,)."""
+        return self.y_sum if len(self.y_sum) > 1 else np.array([self.weight - self.y_sum[0], self.y_sum[0]])
+
     def lacks_class(self, family: str) -> bool:
         """Whether no row of a class counts, so that an intercept has no finite best value, whatever the penalty."""
-        if family == MULTINOMIAL:
-            return bool((self.y_sum == 0).any())
-        return family == BINOMIAL and (self.y_sum[0] <= 0 or self.y_sum[0] >= self.weight)
+        return family in (BINOMIAL, MULTINOMIAL) and bool((self.class_sums <= 0).any())
 
     @property
     def second(self) -> np.ndarray:
@@ -134,21 +137,24 @@ class GLMState(Record):
     def start(
         cls, model: tuple[str, str, float], solver: str, coordinates: Coordinates, penalties: Penalties, points: np.ndarray,
         folds: Folds | None = None, left_out: np.ndarray | None = None, class_weights: np.ndarray | None = None,
-        scored: np.ndarray | None = None, cold: np.ndarray | None = None,
+        scored: np.ndarray | None = None,
     ) -> GLMState:  # fmt: skip
         """The state before the first pass.
 
         :param model: family, link, and the alpha of a negative binomial family
-        :param points: theta to begin from, (m, q, d)
+        :param points: theta to begin from, (m, q, d), which the link has means for
         """
         m = len(points)
-        nothing, zeros = np.full(m, np.nan), np.zeros(m, np.int64)
+        family, link, alpha = model
         return cls(
-            *model, solver, folds or Folds(), coordinates, penalties, [None] * m, [Memory.empty() for _ in range(m)], [[]
-            for _ in range(m)], np.zeros(0) if class_weights is None else class_weights, np.full(m, NONE) if left_out is
-            None else left_out, np.zeros(m, bool) if scored is None else scored, points, points if cold is None else cold,
-            points, np.zeros_like(points), nothing, nothing, np.zeros(m), np.ones(m), zeros, zeros, np.zeros(m, bool),
-            np.ones(m, bool),
+            family=family, link=link, alpha=alpha, solver=solver, folds=folds or Folds(), coordinates=coordinates,
+            penalties=penalties, found=[None] * m, memory=[Memory.empty() for _ in range(m)], steps=[[] for _ in range(m)],
+            class_weights=np.zeros(0) if class_weights is None else class_weights,
+            left_out=np.full(m, NONE) if left_out is None else left_out,
+            scored=np.zeros(m, bool) if scored is None else scored,
+            points=points, cold=points, base=points, direction=np.zeros_like(points), objective=np.full(m, np.nan),
+            gap=np.full(m, np.nan), slope=np.zeros(m), shortened=np.ones(m), n_shortened=np.zeros(m, np.int64),
+            n_taken=np.zeros(m, np.int64), separated=np.zeros(m, bool), alive=np.ones(m, bool),
         )  # fmt: skip
 
     def query(self) -> GLMQuery:

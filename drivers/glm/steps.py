@@ -52,10 +52,8 @@ def newton_step(
         return minimum(i, coordinates, penalties, point, found)
     second = found.second
     if penalties.l2[i]:
-        own = np.concatenate([[0.0], penalties.of(i, found.weight)[1]])
-        basis = coordinates.basis
-        second = second + np.kron(np.eye(q), basis.T @ (own[:, None] * basis))
-    directions = allowed(i, coordinates, penalties, q)
+        second = second + penalties.second(i, coordinates, q, found.weight)
+    directions = None if penalties.free[i].all() else coordinates.directions(penalties.free[i], q)
     if directions is not None:
         second, gradient = directions.T @ second @ directions, directions.T @ gradient
     step = -pseudo_solve(second, gradient)
@@ -63,17 +61,6 @@ def newton_step(
     if directions is not None:
         step = directions @ step
     return step.reshape(point.shape), slope
-
-
-def allowed(i: int, coordinates: Coordinates, penalties: Penalties, q: int) -> np.ndarray | None:
-    """Orthonormal directions of theta in which the slopes of the features that a candidate lacks stay 0, (D, r); None where
-    it has all."""
-    free = penalties.free[i]
-    if free.all():
-        return None
-    columns = np.concatenate([[True], free])
-    root = np.diag(coordinates.root[0]) if len(coordinates.root) == 1 else coordinates.root
-    return np.kron(np.eye(q), np.linalg.qr(root[:, columns])[0])
 
 
 def pseudo_solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -85,6 +85,23 @@ class GLMQuery(Record):
         if not _between(self.pool, NONE, m) or len(self.class_weights) not in (0, self.n_classes):
             raise BadRecord("histograms or weights of classes that are not those of the candidates")
 
+    @classmethod
+    def at(
+        cls, model: tuple[str, str, float], center: np.ndarray, basis: np.ndarray, points: np.ndarray, second: bool = False,
+        folds: Folds | None = None, left_out: np.ndarray | None = None, pool: np.ndarray | None = None,
+        class_weights: np.ndarray | None = None,
+    ) -> GLMQuery:  # fmt: skip
+        """What there is at points that no step has led to.
+
+        :param model: family, link and alpha
+        """
+        m, *shape = points.shape
+        return cls(
+            *model, folds or Folds(), second, center, basis, points, np.zeros_like(points),
+            np.full(m, NONE) if left_out is None else left_out, np.zeros((0, *shape)), np.zeros(0, np.int64),
+            np.full(m, NONE) if pool is None else pool, np.zeros(0) if class_weights is None else class_weights,
+        )  # fmt: skip
+
     @property
     def n_classes(self) -> int:
         """2 for a binomial model, 0 for one without classes."""
@@ -155,10 +172,13 @@ class GLMStatistics(Statistics):
         n_pools, n_classes = query.n_pools, query.n_classes
         n_drawn = 1 if n_classes == 2 and q == 1 else n_classes
         return cls(
-            0, 0, 0.0, 0.0, 0.0, 0.0, np.zeros(m), np.zeros((m, q)), np.zeros(m), np.zeros(m), np.zeros(m), np.zeros((m, q *
-            d)), np.zeros((m, D, D if query.second else 1)), np.zeros((m, own, own)), np.zeros(m),
-            np.zeros(len(query.trials)), np.zeros(m), np.zeros(m), np.full(m, NEVER), np.tile([NEVER, -NEVER], (m, 1)),
-            np.zeros((n_pools, n_drawn, 3, N_BINS)), np.zeros((n_pools, n_classes, n_classes)), np.zeros(n_pools),
+            n_rows=0, n_zero_weight=0, weight_sum=0.0, weight_square_sum=0.0, weight_log_sum=0.0, weight_max=0.0,
+            weight=np.zeros(m), y_sum=np.zeros((m, q)), saturated=np.zeros(m), constant=np.zeros(m), loss=np.zeros(m),
+            gradient=np.zeros((m, D)), information=np.zeros((m, D, D if query.second else 1)),
+            curvature=np.zeros((m, own, own)), square=np.zeros(m), trial_loss=np.zeros(len(query.trials)),
+            held_weight=np.zeros(m), held_loss=np.zeros(m), margin=np.full(m, NEVER),
+            move=np.tile([NEVER, -NEVER], (m, 1)), scores=np.zeros((n_pools, n_drawn, 3, N_BINS)),
+            confusion=np.zeros((n_pools, n_classes, n_classes)), brier=np.zeros(n_pools),
         )  # fmt: skip
 
     def add(self, rows: Any, query: GLMQuery) -> None:
