@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint bench hadoop-up hadoop-down clean
+.PHONY: help install run test test-all slow-tests cluster-tests hadoop-tests lint bench hadoop-up hadoop-down clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,14 +26,22 @@ test: install  ## the tests that need no Java
 	$(BIN)/python -m pytest -n auto -m "not hadoop and not slow"
 	@echo "NOT RUN: the tests on Hadoop, Spark and clusters, and those that take long; make test-all runs them"
 
+# What changes or watches the whole cluster mostly waits for daemons, so the slow tests run beside it; then the rest, two at a time.
 test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20
 	$(MAKE) hadoop-up
-	export HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop; \
-		$(BIN)/python -m pytest -n auto -m "hadoop and not alone" --durations=20 && \
-		$(BIN)/python -m pytest -m "hadoop and alone" --durations=20; \
-		status=$$?; $(MAKE) hadoop-down; exit $$status
+	$(MAKE) -j2 -O slow-tests cluster-tests && $(MAKE) hadoop-tests; status=$$?; $(MAKE) hadoop-down; exit $$status
+
+ON_HADOOP := HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest --durations=20
+
+slow-tests:
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20
+
+cluster-tests:
+	$(ON_HADOOP) -m "hadoop and alone"
+
+hadoop-tests:
+	$(ON_HADOOP) -n auto -m "hadoop and not alone"
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .
