@@ -17,7 +17,7 @@ import numpy as np
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
-KINDS = ("wols", "wols-groups", "logistic", "glm", "kmeans", "gmm")
+KINDS = ("wols", "wols-groups", "logistic", "glm", "glm-groups", "kmeans", "gmm")
 
 
 def make_model(
@@ -82,7 +82,7 @@ def to_sklearn(model: dict[str, Any]) -> Any:
         from drivers.glm.predictions import to_sklearn_glm
 
         return to_sklearn_glm(model)
-    if model["kind"] == "wols-groups":
+    if model["kind"] in ("wols-groups", "glm-groups"):
         raise ScanError(
             "a model for each group is no one estimator; its coefficients are in groups.csv, and predict.py applies them"
         )

@@ -42,6 +42,9 @@ from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.design import Design
 from jobs.errors import ScanError
+from jobs.kernels import families
+
+GROUPED = ("wols-groups", "glm-groups")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,11 +69,11 @@ def make_parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     model = load_model(options.model)
     if options.intervals:
-        if model["kind"] == "wols-groups":
+        if model["kind"] in GROUPED:
             raise ScanError("--intervals is of one model; groups.csv has the standard errors of each group")
         check_intervals(model)
     design = design_of(model, {})
-    table = GroupTable.read(os.path.dirname(options.model), model) if model["kind"] == "wols-groups" else None
+    table = GroupTable.read(os.path.dirname(options.model), model) if model["kind"] in GROUPED else None
     group = model["design"]["group"] if table else None
     wanted = list(dict.fromkeys([*options.keep, *design.features, *filter(None, (group, design.offset))]))
     if wants_foresight(options):
@@ -101,11 +104,11 @@ def run(options: argparse.Namespace) -> int:
                     found = dict(zip(wanted, parsed.columns))
                     X = _design_matrix(model, found, parsed.n_rows)
                     if table is not None and group is not None:
-                        values = table.predict(_as_arrow(found[group], types[group]), X)
-                        predictions = [pa.array(values, from_pandas=True)]
+                        offset = _offset(found, design)
+                        eta = table.predictors(_as_arrow(found[group], types[group]), X)
+                        predictions = _of_groups(model, eta if offset is None else eta + offset)
                     else:
-                        offset = None if design.offset is None else np.asarray(found[design.offset], dtype=float)
-                        predictions = _predictions(model, X, offset)
+                        predictions = _predictions(model, X, _offset(found, design))
                     bounds = intervals(model, X, options.confidence).values() if options.intervals else ()
                     cells = [_as_arrow(found[name], types[name]) for name in options.keep]
                     arrays = [*cells, *predictions, *(pa.array(values, from_pandas=True) for values in bounds)]
@@ -142,7 +145,7 @@ def _outputs(model: dict[str, Any]) -> list[tuple[str, pa.DataType]]:
     if model["kind"] == "gmm":
         parts = [(f"responsibility {j}", pa.float64()) for j in range(len(model["parameters"]["weights"]))]
         return [("component", pa.int64()), ("log_density", pa.float64()), *parts]
-    if model["kind"] == "logistic":
+    if model["parameters"].get("classes"):
         return [("class", pa.string()), *((f"probability {name}", pa.float64()) for name in model["parameters"]["classes"])]
     return [("prediction", pa.float64())]
 
@@ -157,14 +160,29 @@ def _predictions(model: dict[str, Any], X: np.ndarray, offset: np.ndarray | None
         component = pa.array(np.nan_to_num(parts).argmax(axis=1), mask=np.isnan(log_density))
         return [component, *(pa.array(column, from_pandas=True) for column in (log_density, *parts.T))]
     if model["kind"] == "logistic":
-        p = probabilities(model, X)
-        labels = np.array(model["parameters"]["classes"])[np.nan_to_num(p).argmax(axis=1)]
-        return [
-            pa.array(labels, pa.string(), mask=np.isnan(p[:, 0])),
-            *(pa.array(column, from_pandas=True) for column in p.T),
-        ]
+        return _classes(model["parameters"]["classes"], probabilities(model, X))
     values = means(model, X, offset) if model["kind"] == "glm" else predict(model, X)
     return [pa.array(values, from_pandas=True)]
+
+
+def _of_groups(model: dict[str, Any], eta: np.ndarray) -> list[pa.Array]:
+    """The columns of `_outputs` by the linear predictors (n,) of rows of groups."""
+    if model["kind"] == "wols-groups":
+        return [pa.array(eta, from_pandas=True)]
+    parameters = model["parameters"]
+    if parameters["classes"]:
+        p, rest = families.sigmoid(eta)
+        return _classes(parameters["classes"], np.column_stack([rest, p]))
+    return [pa.array(families.mean_of(parameters["link"], eta, parameters["alpha"])[0], from_pandas=True)]
+
+
+def _classes(classes: list[str], p: np.ndarray) -> list[pa.Array]:
+    labels = np.array(classes)[np.nan_to_num(p).argmax(axis=1)]
+    return [pa.array(labels, pa.string(), mask=np.isnan(p[:, 0])), *(pa.array(column, from_pandas=True) for column in p.T)]
+
+
+def _offset(found: dict[str, Column], design: Design) -> np.ndarray | None:
+    return None if design.offset is None else np.asarray(found[design.offset], dtype=float)
 
 
 def _types(found: Types, design: Design) -> Types:

@@ -3,6 +3,7 @@
 python drivers/run_glm.py data.csv --target claims --family poisson --offset log_exposure
 python drivers/run_glm.py data.csv --target cost --family gamma --link log --weight claims -r hadoop
 python drivers/run_glm.py data.csv --target visits --family negative-binomial --alpha 0.5
+python drivers/run_glm.py data.csv --target claims --family poisson --offset log_exposure --group-by region
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from drivers.app import UsageError, run_program
 from drivers.demonstration import demonstration_glm
 from drivers.foresight import Foresight
 from drivers.glm.fit import fit_glm
-from drivers.glm.options import Settings, add_options, common_settings, default_link
-from drivers.glm.plan import check_rows, phases_of
+from drivers.glm.options import Settings, add_options, check_groups, common_settings, default_link
+from drivers.glm.plan import check_rows, foresight_of_groups, phases_of
+from drivers.grouped.glm import KIND, fit_glm_groups
 from drivers.options import Parser, build_parser, positive
 from drivers.packing.cache import Pack
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.roles import add_role_options, make_design
 from drivers.run import Run
-from drivers.terminal.glm_result import print_result
+from drivers.terminal import glm_result, groups_result
 from drivers.trainer import fit_from_python, train_and_tell, train_on_rows
 from drivers.workspace import Results
 from jobs.design import Design
@@ -69,6 +71,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """
     if options.target is None:
         raise UsageError("name the column to explain with --target")
+    check_groups(make_parser(), options)
     if options.family is None:
         raise UsageError(f"name the family of the target with --family: {', '.join(FAMILIES)}")
     link = options.link or default_link(options.family)
@@ -109,6 +112,8 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     design, remarks = make_design(options, pack)
     check_target(settings, design, pack)
     check_rows(settings, design, pack)
+    if design.group is not None:
+        return foresight_of_groups(settings, design, remarks)
     phases, n_bytes = phases_of(settings, design, 0)
     return Foresight(design, phases, remarks, n_bytes)
 
@@ -120,9 +125,16 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
     def fit(run: Run, design: Design) -> dict[str, Any]:
         check_target(settings, design, run.pack)
         check_rows(settings, design, run.pack)
+        if design.group is not None:
+            return fit_glm_groups(run, design, settings, [], options.min_rows)
         return fit_glm(run, design, settings, [])
 
     return train_on_rows(options, NAME, fit)
+
+
+def print_result(model: dict[str, Any], warnings: list[str]) -> None:
+    """Prints what was fitted: one model, or many."""
+    (groups_result if model["kind"] == KIND else glm_result).print_result(model, warnings)
 
 
 def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run | None]:

@@ -3,6 +3,7 @@
 python drivers/run_logistic.py data.csv --target y --features x1,x2
 python drivers/run_logistic.py data.csv --target y --penalty ridge --folds 5 -r hadoop
 python drivers/run_logistic.py data.csv --target species --class-weight balanced
+python drivers/run_logistic.py data.csv --target bought --features price,visits --group-by shop
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from drivers.app import UsageError, run_program
 from drivers.demonstration import demonstration_glm
 from drivers.foresight import Foresight
 from drivers.glm.fit import fit_glm
-from drivers.glm.options import Settings, add_options, common_settings
-from drivers.glm.plan import check_rows, phases_of
+from drivers.glm.options import Settings, add_options, check_groups, common_settings
+from drivers.glm.plan import check_rows, foresight_of_groups, phases_of
+from drivers.grouped.glm import KIND, fit_glm_groups
 from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, make_design
 from drivers.run import Run
-from drivers.terminal.glm_result import print_result
+from drivers.terminal import glm_result, groups_result
 from drivers.trainer import fit_from_python, train_and_tell, train_on_rows
 from drivers.workspace import Results
 from jobs.design import Design
@@ -72,6 +74,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """
     if options.target is None:
         raise UsageError("name the column of the classes with --target")
+    check_groups(make_parser(), options, ("class_weight",))
     return Settings(BINOMIAL, LOGIT, class_weight=options.class_weight, **common_settings(options))
 
 
@@ -102,6 +105,8 @@ def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
     design, remarks = make_design(options, pack)
     check_rows(settings, design, pack)
     classes = classes_of(design)
+    if design.group is not None:
+        return foresight_of_groups(settings, design, remarks)
     phases, n_bytes = phases_of(settings, design, len(classes))
     return Foresight(design, phases, remarks, n_bytes)
 
@@ -113,9 +118,16 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
 
     def fit(run: Run, design: Design) -> dict[str, Any]:
         check_rows(settings, design, run.pack)
+        if design.group is not None:
+            return fit_glm_groups(run, design, settings, classes_of(design), options.min_rows)
         return fit_glm(run, design, settings, classes_of(design))
 
     return train_on_rows(options, NAME, fit)
+
+
+def print_result(model: dict[str, Any], warnings: list[str]) -> None:
+    """Prints what was fitted: one model, or many."""
+    (groups_result if model["kind"] == KIND else glm_result).print_result(model, warnings)
 
 
 def fit(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, Any], Run | None]:

@@ -20,7 +20,7 @@ from drivers.app import (
 )
 from drivers.demonstration import demonstration_regression
 from drivers.foresight import Foresight, Phase, wants_foresight
-from drivers.grouped.fit import KIND, fit_groups
+from drivers.grouped.linear import KIND, fit_linear_groups
 from drivers.grouped.options import GROUP_OPTIONS, add_group_options, check_group_options
 from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
@@ -121,7 +121,7 @@ def train(options: argparse.Namespace) -> tuple[Results, dict[str, Any]]:
     design = workspace.design()
     check_settings(settings, design, workspace.pack)
     if options.group_by is not None:
-        return workspace, fit_groups(workspace.run, design, options.min_rows, settings.weight_type)
+        return workspace, fit_linear_groups(workspace.run, design, options.min_rows, settings.weight_type)
     gathered = gather(workspace.run, design, settings.folds)
     if settings.save:
         save_statistics(settings.save, gathered, settings.weight_type, workspace)

@@ -111,6 +111,8 @@ class MRKeyed(BlockJob):
     statistics_class: "type[KeyedStatistics]"
     answer_class = KeyedAnswer
     query_class = KeyedQuery
+    # In a reducer, from its first bucket on: reports do without.
+    question: "Record | None" = None
 
     @staticmethod
     def solve(statistics, question):
@@ -160,7 +162,8 @@ class MRKeyed(BlockJob):
 
     def join_bucket(self, key, values):
         """The results of the keys of a bucket."""
-        query = load_query(self.options.query, KeyedQuery)
+        if self.question is None:
+            self.question = load_query(self.options.query, KeyedQuery).question
         many = [Entries.from_line(value) for value in values]
         for entries in many:
             if type(entries.statistics) is not self.statistics_class:
@@ -170,7 +173,7 @@ class MRKeyed(BlockJob):
         entries = joined_entries(many)
         n_entries = len(entries)
         statistics = merged_entries(entries).statistics
-        result = self.solve(statistics, query.question)
+        result = self.solve(statistics, self.question)
         return BucketAnswer(int(key.split()[1], 16), n_entries, statistics.md5(), result)
 
     # -- for the driver ------------------------------------------------------------------------------------------------

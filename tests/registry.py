@@ -23,8 +23,10 @@ from jobs.kernels.count import CountQuery, CountStatistics
 from jobs.kernels.folds import Folds
 from jobs.kernels.glm import GLMQuery, GLMStatistics
 from jobs.kernels.glm_scores import GLMScoresQuery, GLMScoresStatistics
+from jobs.kernels.glm_groups import NOT_CONVERGED, GLMGroups, GLMGroupsQuery, GLMGroupsStatistics
 from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, shape_of_covariances
 from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
+from jobs.kernels.keyed import keys_of
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
@@ -36,7 +38,9 @@ from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatist
 from jobs.mr_count import MRCount
 from jobs.mr_glm import MRGLM
 from jobs.mr_glm_scores import MRGLMScores
+from jobs.mr_evaluate import MREvaluate
 from jobs.mr_gmm import MRGMM
+from jobs.mr_glm_groups import MRGLMGroups
 from jobs.mr_keyed import KeyedAnswer, MRKeyed
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
@@ -416,6 +420,20 @@ def gather(statistics_class: type[Statistics], query: Record, *many: Rows) -> An
 def make_blocks(columns: dict[str, np.ndarray], size: int, part: int = 0) -> list[Block]:
     """A table cut into blocks of `size` rows."""
     n = len(next(iter(columns.values())))
+
+def _glm_groups_query(rng: np.random.Generator, p: int) -> GLMGroupsQuery:
+    """The groups of `make_rows` that are on their way, one has ended."""
+    keys = np.sort(keys_of(np.array([0.0, 1.0, 3.0])))
+    point = np.column_stack([rng.normal(size=3), rng.normal(size=(3, p)) / 20])
+    ones = np.ones(3)
+    groups = GLMGroups(
+        keys, np.full(3, 9), ones, ones, np.full(3, NOT_CONVERGED), np.ones((3, p)), np.full((3, p), 2.0), point * 0.9,
+        point, ones, -ones, np.full(3, 1), np.full(3, 0), ones, ones, ones, ones, np.full((3, p + 1), np.nan),
+    )  # fmt: skip
+    link = ["identity", "log"][int(rng.integers(2))]
+    return GLMGroupsQuery("gaussian", link, 0.0, 0.0, False, 1e-8, False, groups, np.array([0.0, 0.25]))
+
+
     return [
         Block(part, number, min(size, n - start), {k: v[start : start + size] for k, v in columns.items()})
         for number, start in enumerate(range(0, n, size))
@@ -425,6 +443,13 @@ def make_blocks(columns: dict[str, np.ndarray], size: int, part: int = 0) -> lis
 def write_blocks(path: Path, blocks: Sequence[Block], carrier: str = "block") -> Path:
     """Writes the lines of blocks, either kind; reference lines point into `path`.bin, which is written beside."""
     lines, offset = [], 0
+    Entry(
+        GLMGroupsStatistics,
+        MRGLMGroups,
+        lambda rng, p: _glm_groups_query(rng, p),
+        weighted_fields=tuple(f.name for f in dataclasses.fields(GLMGroupsStatistics)),
+        exceptions={},
+    ),
     with open(f"{path}.bin", "wb") as file:
         for block in blocks:
             data = block.to_bytes()

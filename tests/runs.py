@@ -48,6 +48,10 @@ RUNS = {
         "run_wols", f"{WOLS} --solver gd --start 0,1,1 --learning-rate 0.01,0.1 --max-iter 1", ["MRWOLSGradient"]
     ),
     "a model for each group": ("run_wols", f"{WOLS} --group-by shop", ["MRWOLSGroups"]),
+    "a model of counts for each group": (
+        "run_glm", f"{WOLS.replace('target y', 'target times')} --family poisson --group-by shop --tol 0.001",
+        ["MRGLMGroupsStart", "MRGLMGroups", "MRGLMGroups"],
+    ),
     "k-means of several numbers": (
         "run_kmeans", f"{CLUSTERS} --n-clusters 2..4 --restarts 2 --max-iter 1", ["MRKMeans"]
     ),

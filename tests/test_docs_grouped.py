@@ -10,10 +10,11 @@ import sys
 
 import pytest
 
-from drivers import predict, run_wols
+from drivers import predict, run_logistic, run_wols
 from drivers.grouped.table import EACH, FIRST
 from drivers.packing.kinds import MOST_TEXTS
-from jobs.kernels.wols_groups import FITTED, LEAST_EIGENVALUE, STATUSES
+from jobs.kernels.glm_groups import STATUSES
+from jobs.kernels.wols_groups import FITTED, LEAST_EIGENVALUE
 from jobs.mr_keyed import MOST_BUCKETS, ROWS_A_BUCKET
 from tests.conftest import ROOT, read_model
 
@@ -27,7 +28,7 @@ CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     commands = COMMAND.findall(TEXT)
-    assert len(commands) == 3
+    assert len(commands) == 5
     for line in commands:
         line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
         done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
@@ -37,6 +38,9 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
     with open("runs/by-postcode/groups.csv", newline="") as file:
         groups = [row["postcode"] for row in csv.DictReader(file)]
     assert any(group.startswith("0") for group in groups) and groups == sorted(groups)
+    gardens = read_model("runs/gardens")["inference"]
+    told = re.search(r"of the ([\d,]+) postcodes above, of 20 rows each, (\d+) have no finite optimum", TEXT)
+    assert gardens["n_groups"] == int(told[1].replace(",", "")) and gardens["statuses"]["no finite optimum"] == int(told[2])
     with open("predicted.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 20_000 and {row["postcode"] for row in rows} - {""} == set(groups)
@@ -47,7 +51,8 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
 def test_the_page_names_every_status_and_every_column():
     for code, status in enumerate(STATUSES):
         assert code == FITTED or re.search(rf"^\| `{status}` \| ", TEXT, re.MULTILINE), status
-    for name in (*FIRST, *EACH):
+    measures = ("r_squared", "sigma", "condition_number", "d_squared", "dispersion", "target_mean")
+    for name in (*FIRST, *measures, *EACH):
         assert f"`{name}`" in TEXT, name
 
 
@@ -62,6 +67,11 @@ def test_the_links_and_options_of_the_page_are_there():
         assert PAGE.parent.joinpath(target).exists(), target
     for path in re.findall(r"`((?:tests|jobs|drivers)/[\w/]+\.py)`", TEXT):
         assert (ROOT / path).exists(), path
-    known = run_wols.make_parser().format_help() + predict.make_parser().format_help() + "--rows --out"
+    known = (
+        run_wols.make_parser().format_help()
+        + run_logistic.make_parser().format_help()
+        + predict.make_parser().format_help()
+        + "--rows --out"
+    )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)):
         assert re.search(rf"{option}\b(?!-)", known), option

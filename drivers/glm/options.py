@@ -9,6 +9,7 @@ from typing import Any
 
 from drivers.app import UsageError
 from drivers.glm.state import NEWTON, SOLVERS
+from drivers.grouped.options import add_group_options, check_group_options
 from drivers.linear.options import WEIGHT_TYPES
 from drivers.linear.penalty import Penalty
 from drivers.linear.penalty_options import (
@@ -24,6 +25,10 @@ from jobs.kernels.folds import Folds
 
 # Penalties that are tried where none is named.
 N_ALPHAS = 10
+# What models by group have not.
+ONE_MODEL_OPTIONS = (
+    "solver", "folds", "fold_by", "l1_ratio", "choose", "standardize", "bounds", "covariance", "cluster", "confidence"
+)  # fmt: skip
 COVARIANCES = ("classical", "HC0", "HC1", "HC2", "HC3", "cluster")
 
 
@@ -76,6 +81,7 @@ def add_options(parser: argparse.ArgumentParser, scaling: str) -> None:
         "--bounds", type=_bounds, metavar="LOW,HIGH", help="of every coefficient but the intercept, as in 0,inf"
     )
     add_fold_options(parser)
+    add_group_options(parser)
     inference = parser.add_argument_group("inference")
     inference.add_argument(
         "--weight-type", choices=WEIGHT_TYPES, default="analytic", help="weights are inverse variances, or counts of rows"
@@ -88,6 +94,18 @@ def add_options(parser: argparse.ArgumentParser, scaling: str) -> None:
     )
     inference.add_argument("--cluster", metavar="NAME", help="rows with the same value of this column may depend")
     inference.add_argument("--confidence", type=share, default=0.95, metavar="LEVEL", help="of the intervals")
+
+
+def check_groups(parser: argparse.ArgumentParser, options: argparse.Namespace, others: tuple[str, ...] = ()) -> None:
+    """
+    :param others: further options that are of one model alone
+    :raises UsageError: options that models by group have not
+    """
+    check_group_options(parser, options, (*ONE_MODEL_OPTIONS, *others))
+    if options.group_by is None or options.penalty == "none":
+        return
+    if options.penalty != "ridge" or len(options.alphas or ()) != 1:
+        raise UsageError("--group-by goes with one penalty for all groups: --penalty ridge and one number for --alphas")
 
 
 def common_settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.foresight import Phase
+from drivers.foresight import Foresight, Phase
 from drivers.glm.candidates import MOST_BYTES
 from drivers.glm.fit import MOST_SCORED
 from drivers.glm.options import N_ALPHAS, Settings
@@ -10,6 +10,7 @@ from drivers.glm.state import NEWTON
 from drivers.packing.cache import Pack
 from drivers.roles import check_clusters, check_counts, check_folds
 from jobs.design import Design
+from jobs.kernels.families import has_own_curvature
 from jobs.kernels.scores import N_BINS
 
 
@@ -20,6 +21,15 @@ def check_rows(settings: Settings, design: Design, pack: Pack) -> None:
     check_folds(settings.folds.n_folds, design, pack)
     if design.cluster is not None and not pack.is_partial:
         check_clusters(design, pack)
+
+
+def foresight_of_groups(settings: Settings, design: Design, remarks: list[str]) -> Foresight:
+    """The passes of a model for each group, and what a group takes in a task."""
+    d = len(design.feature_names) + 1
+    triangle = d * (d + 1) // 2
+    n_numbers = d + 9 + triangle * (2 if has_own_curvature(settings.family, settings.link) else 1)
+    phases = [Phase("start", 1, 1), Phase("fit", 1, settings.max_iter, "until every group has converged")]
+    return Foresight(design, phases, remarks, bytes_a_key=8 * n_numbers)
 
 
 def phases_of(settings: Settings, design: Design, n_classes: int) -> tuple[list[Phase], int]:

@@ -12,7 +12,7 @@ GROUP_OPTIONS = ("group_by", "min_rows")
 
 def add_group_options(parser: argparse.ArgumentParser) -> None:
     """--group-by and --min-rows."""
-    groups = parser.add_argument_group("one model a group, in the same pass")
+    groups = parser.add_argument_group("one model a group, in the same passes")
     groups.add_argument("--group-by", metavar="NAME", help="fit one model for each value of this column")
     groups.add_argument(
         "--min-rows", type=natural, metavar="N", help="a smaller group is not fitted; Default: one more than coefficients"

@@ -10,49 +10,41 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
-from scipy import special
 
 from drivers.csv_output import TableWriter
+from drivers.grouped.fits import GroupFits
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import INTEGER, TEXT, to_arrow
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.keyed import values_of
-from jobs.kernels.wols_groups import STATUSES, WOLSGroups
 
 TABLE = "groups.csv"
-# The columns behind that of the group; each of the second kind is there for the intercept and for every feature.
-FIRST = ("n_rows", "weight_sum", "status", "r_squared", "sigma", "condition_number")
+# The columns behind that of the group, and three measures of the kind of model; each of the second kind is there for the
+# intercept and for every feature.
+FIRST, N_MEASURES = ("n_rows", "weight_sum", "status"), 3
 EACH = ("coefficient", "standard_error", "p_value")
-N_FIRST = 1 + len(FIRST)
+N_FIRST = 1 + len(FIRST) + N_MEASURES
 
 
-def write_table(path: str, groups: WOLSGroups, design: Design, pack: Pack) -> None:
+def write_table(path: str, fits: GroupFits, design: Design, pack: Pack) -> None:
     """Writes the table, ordered by group, delimited as the data are.
 
     :raises ScanError: a full disk
     """
     assert design.group is not None
-    names, order = _names_of(groups.keys, design.group, pack)
-    groups = groups.take(order)
-    texts = pa.DictionaryArray.from_arrays(groups.status.astype(np.int32), pa.array(STATUSES)).cast(pa.string())
-    columns: list[Any] = [names, groups.n_rows, groups.weight_sum, texts]
-    columns += [groups.r_squared, groups.sigma, groups.condition]
-    for j in range(groups.coefficients.shape[1]):
-        columns += [groups.coefficients[:, j], groups.standard_errors[:, j], p_values(groups, j)]
-    arrays = [c if isinstance(c, (pa.Array, pa.ChunkedArray)) else pa.array(c, from_pandas=True) for c in columns]
-    headings = [design.group, *FIRST]
+    names, order = _names_of(fits.keys, design.group, pack)
+    status = pa.DictionaryArray.from_arrays(fits.status[order].astype(np.int32), pa.array(fits.statuses))
+    columns: list[Any] = [fits.n_rows[order], fits.weight_sum[order], status.cast(pa.string())]
+    columns += [values[order] for values in fits.measures.values()]
+    each = fits.coefficients[order], fits.standard_errors[order], fits.p_values[order]
+    columns += [values[:, j] for j in range(each[0].shape[1]) for values in each]
+    arrays = [names, *(c if isinstance(c, pa.Array) else pa.array(c, from_pandas=True) for c in columns)]
+    headings = [design.group, *FIRST, *fits.measures]
     headings += [f"{what} {name}" for name in ("intercept", *design.feature_names) for what in EACH]
     schema = pa.schema([(name, array.type) for name, array in zip(headings, arrays)])
     with TableWriter(path, schema, pack.manifest.delimiter) as out:
         out.write(pa.Table.from_arrays(arrays, schema=schema))
-
-
-def p_values(groups: WOLSGroups, j: int) -> np.ndarray:
-    """Of coefficient j of each group, by Student's t; NaN where there is none, shape (G,)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(groups.coefficients[:, j] / groups.standard_errors[:, j])
-        return 2 * special.stdtr(np.where(groups.df_residuals > 0, groups.df_residuals, np.nan), -t)
 
 
 def _names_of(keys: np.ndarray, column: str, pack: Pack) -> tuple[pa.Array, np.ndarray]:
@@ -69,12 +61,13 @@ def _names_of(keys: np.ndarray, column: str, pack: Pack) -> tuple[pa.Array, np.n
 
 @dataclass
 class GroupTable:
-    """The table as it was written. groups: (G,) as Arrow reads them; coefficients (G, p + 1), NaN where not fitted."""
+    """The table as it was written. groups: (G,) as Arrow reads them; measure: the first of the kind of model's, how well a
+    group is explained; coefficients (G, p + 1), NaN where not fitted."""
 
     groups: pa.Array
     n_rows: np.ndarray
     statuses: list[str]
-    r_squared: np.ndarray
+    measure: np.ndarray
     coefficients: np.ndarray
     standard_errors: np.ndarray
 
@@ -109,8 +102,8 @@ class GroupTable:
             np.column_stack(numbers[N_FIRST + 1 :: len(EACH)]),
         )
 
-    def predict(self, groups: pa.Array, X: np.ndarray) -> np.ndarray:
-        """The predictions for rows of these groups, texts or numbers as they were when the table was made; X (n, p).
+    def predictors(self, groups: pa.Array, X: np.ndarray) -> np.ndarray:
+        """a_g + x'b_g for rows of these groups, texts or numbers as they were when the table was made; X (n, p).
 
         NaN for a group that is not there or not fitted; shape (n,).
         """

@@ -21,6 +21,7 @@ REPORT = "report.html"
 KINDS = {
     "wols": "drivers.report.linear",
     "wols-groups": "drivers.report.groups",
+    "glm-groups": "drivers.report.groups",
     "logistic": "drivers.report.glm",
     "glm": "drivers.report.glm",
     "kmeans": "drivers.report.kmeans",

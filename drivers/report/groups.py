@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers.grouped.fits import measure_of, method_of
 from drivers.grouped.table import GroupTable
 from drivers.packing.cache import Pack
 from drivers.report import groups_pictures
@@ -30,7 +31,18 @@ def method(model: dict[str, Any]) -> str:
     return (
         f"{model['target']} was explained by {names_of(model['design']['features'])} for each of "
         f"{count(model['inference']['n_groups'], 'value')} of {model['design']['group']}{weighing(model)}. The method: "
-        "weighted least squares within each group, all groups in one pass."
+        f"{_method(model)}."
+    )
+
+
+def _method(model: dict[str, Any]) -> str:
+    if "family" not in model["parameters"]:
+        return "weighted least squares within each group, all groups in one pass"
+    link, penalty = model["parameters"]["link"], model["training"]["penalty"]
+    shrunk = f", with a ridge penalty of {penalty['alpha']:g}" if penalty["alpha"] else ""
+    return (
+        f"{method_of(model)} with the {link} link within each group{shrunk}, by Newton's method, a step of all groups in "
+        "one pass; a group that has converged leaves the passes"
     )
 
 
@@ -63,16 +75,22 @@ def findings(model: dict[str, Any]) -> list[tuple[str, str]]:
     reasons = [f"{n:,} for {name}" for name, n in inference["statuses"].items() if n and name != "fitted"]
     if reasons:
         found.append(("Not fitted", f"{', '.join(reasons)}; a group needs {count(inference['min_rows'], 'row')}."))
-    r_squared = inference["r_squared"][inference["probabilities"].index(0.5)]
-    if r_squared == r_squared:
-        found.append(("How well", f"half of the fitted groups have an R-squared of {r_squared:.3f} or more."))
+    name, words = measure_of(model)
+    measure = inference[name][inference["probabilities"].index(0.5)]
+    if measure == measure:
+        found.append(("How well", f"half of the fitted groups have {_a(words)} of {measure:.3f} or more."))
     return found
+
+
+def _a(words: str) -> str:
+    return f"an {words}" if words == "R-squared" else f"a share of {words}"
 
 
 def _add_quantiles(page: Page, model: dict[str, Any]) -> None:
     inference = model["inference"]
-    names = ["intercept", *model["features"], "R-squared"]
-    rows = [*zip(*inference["coefficients"]), inference["r_squared"]]
+    measure, words = measure_of(model)
+    names = ["intercept", *model["features"], words]
+    rows = [*zip(*inference["coefficients"]), inference[measure]]
     columns = [Column("", names)]
     for heading, values in zip(HEADINGS, zip(*rows)):
         columns.append(Column(heading, [number(value, 5) for value in values], values))
@@ -90,7 +108,7 @@ def _add_ends(page: Page, model: dict[str, Any], table: GroupTable) -> None:
         columns = [Column(model["design"]["group"], [str(table.groups[int(i)].as_py()) for i in ends])]
         columns += [Column(heading, column(list(cells), 5), list(cells)) for heading, cells in values.items()]
         columns.append(Column("rows", [number(int(table.n_rows[i])) for i in ends]))
-        columns.append(Column("R-squared", [number(float(table.r_squared[i]), 4) for i in ends]))
+        columns.append(Column(measure_of(model)[1], [number(float(table.measure[i]), 4) for i in ends]))
         page.table(
             f"{name}: the least and the largest coefficients", columns, folded=f"Groups by {name}" if j > 1 else None
         )

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from drivers.grouped.fits import measure_of
 from drivers.grouped.table import GroupTable
 from drivers.report.figures import OURS, POINTS, POINTS_SHOWN, SAMPLE, Picture, draw, few_ticks, label, legend_above
 from drivers.report.formats import number
@@ -19,12 +20,12 @@ INNER = (0.005, 0.995)
 
 
 def draw_all(directory: RunDirectory, model: dict[str, Any], table: GroupTable) -> list[Picture]:
-    """The coefficients, and R-squared against the number of rows where there is one."""
+    """The coefficients, and how well groups are explained against their rows."""
     fitted = np.array([status == "fitted" for status in table.statuses])
     pictures = [_draw_coefficients(directory, model, table.coefficients[fitted])]
-    known = fitted & ~np.isnan(table.r_squared)
+    known = fitted & ~np.isnan(table.measure)
     if known.sum() > 1:
-        pictures.append(_draw_r_squared(directory, table.n_rows[known], table.r_squared[known]))
+        pictures.append(_draw_measure(directory, measure_of(model), table.n_rows[known], table.measure[known]))
     return pictures
 
 
@@ -58,24 +59,26 @@ def _draw_coefficients(directory: RunDirectory, model: dict[str, Any], coefficie
     return draw(directory, "coefficients-by-group", 0.6 + 1.9 * n_rows, alt, caption, paint)
 
 
-def _draw_r_squared(directory: RunDirectory, n_rows: np.ndarray, r_squared: np.ndarray) -> Picture:
+def _draw_measure(directory: RunDirectory, measure: tuple[str, str], n_rows: np.ndarray, values: np.ndarray) -> Picture:
+    name, words = measure
+    words = words[0].upper() + words[1:]
     # Evenly from small to large groups.
     order = np.argsort(n_rows, kind="stable")
     chosen = order[np.unique(np.linspace(0, len(order) - 1, min(POINTS_SHOWN, len(order))).astype(int))]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.scatter(n_rows[chosen], r_squared[chosen], s=14, alpha=0.35, color=POINTS, linewidths=0)
+        axes.scatter(n_rows[chosen], values[chosen], s=14, alpha=0.35, color=POINTS, linewidths=0)
         if n_rows.max() > 20 * max(n_rows.min(), 1):
             axes.set_xscale("log")
         else:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("rows of the group")
-        axes.set_ylabel("R-squared")
-        axes.set_ylim(min(-0.02, float(r_squared[chosen].min())), 1.02)
+        axes.set_ylabel(words)
+        axes.set_ylim(min(-0.02, float(values[chosen].min())), 1.02)
 
     some = "" if len(chosen) == len(order) else f", {len(chosen):,} of {len(order):,} groups"
-    caption = f"R-squared against the rows of a group{some}. In small groups it is large by chance alone."
-    low, high = np.quantile(r_squared, [0.05, 0.95])
-    alt = f"R-squared of each group against its rows; nine tenths of the groups have {low:.3f} to {high:.3f}."
-    return draw(directory, "r-squared-by-group", 3.8, alt, caption, paint)
+    caption = f"{words} against the rows of a group{some}. In small groups it is large by chance alone."
+    low, high = np.quantile(values, [0.05, 0.95])
+    alt = f"{words} of each group against its rows; nine tenths of the groups have {low:.3f} to {high:.3f}."
+    return draw(directory, f"{name.replace('_', '-')}-by-group", 3.8, alt, caption, paint)

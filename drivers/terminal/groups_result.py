@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from drivers.grouped.fits import measure_of, method_of
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 from drivers.wording import count
 
@@ -18,10 +19,8 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     """How many groups there are, how their coefficients are spread, and the warnings."""
     console = open_console()
     inference, training = model["inference"], model["training"]
-    console.print(
-        f"least squares of {model['target']} in {count(inference['n_groups'], 'group')} by {model['design']['group']}, "
-        f"{inference['n_fitted']:,} of them fitted"
-    )
+    groups = f"{count(inference['n_groups'], 'group')} by {model['design']['group']}"
+    console.print(f"{method_of(model)} of {model['target']} in {groups}, {inference['n_fitted']:,} of them fitted")
     console.print(_coefficients(model))
     statuses = [(name, number(n)) for name, n in inference["statuses"].items() if n or name == "fitted"]
     console.print(
@@ -46,7 +45,7 @@ def _coefficients(model: dict[str, Any]) -> Table:
     names = ["intercept", *model["features"]]
     for j, name in enumerate(names[:FEATURES_SHOWN]):
         table.add_row(name, *(number(float(inference["coefficients"][i][j]), 5) for i in at))
-    for name, key in (("R-squared", "r_squared"), ("rows", "n_rows")):
+    for name, key in (measure_of(model)[::-1], ("rows", "n_rows")):
         table.add_row(name, *(number(float(inference[key][i]), 5) for i in at), style="dim")
     if len(names) > FEATURES_SHOWN:
         table.caption = f"and {count(len(names) - FEATURES_SHOWN, 'more feature')}, in the report and groups.csv"

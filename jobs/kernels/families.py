@@ -219,6 +219,17 @@ def has_own_curvature(family: str, link: str) -> bool:
     )  # fmt: skip
 
 
+def margins(family: str, link: str, y: np.ndarray, eta: np.ndarray) -> np.ndarray:
+    """How far each row is on the side of the boundary between two classes where it should be, (n,); of counts 0 has a side,
+    and what has none is as far as it is from the boundary on the wrong one."""
+    if family == BINOMIAL:
+        inside = (y > 0) & (y < 1)
+        return np.where(inside, -np.abs(eta), np.where(y > 0, eta, -eta))
+    if family in (POISSON, NEGATIVE_BINOMIAL) and link == LOG:
+        return np.where(y > 0, -np.abs(eta), -eta)
+    return -np.abs(eta)
+
+
 def _xlogx(x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.where(x > 0, x * np.log(x), 0.0)

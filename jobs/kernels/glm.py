@@ -28,7 +28,7 @@ import numpy as np
 from jobs.errors import BadRecord
 from jobs.kernels import families
 from jobs.kernels.contract import Statistics
-from jobs.kernels.families import BINOMIAL, LINKS, LOG, MULTINOMIAL, NEGATIVE_BINOMIAL, POISSON
+from jobs.kernels.families import BINOMIAL, LINKS, MULTINOMIAL, NEGATIVE_BINOMIAL, POISSON
 from jobs.kernels.folds import Folds
 from jobs.kernels.scores import N_BINS, bins_of
 from jobs.records import Record, array_field
@@ -346,16 +346,11 @@ class _Rows:
         return families.losses(self.query.family, self.query.link, self.y, eta[:, 0], self.query.alpha, self.saturated)
 
     def margins(self, eta: np.ndarray) -> np.ndarray:
-        """How far each row is on its side of the nearest boundary, (n,); of counts 0 has a side, and any other none."""
+        """How far each row is on its side of the nearest boundary, (n,); see jobs/kernels/families.py."""
         if self.query.family == MULTINOMIAL:
             own = np.take_along_axis(eta, self.labels[:, None], axis=1)[:, 0]
             return own - np.where(self.one_hot > 0, -np.inf, eta).max(axis=1)
-        if self.query.family == BINOMIAL:
-            inside = (self.y > 0) & (self.y < 1)
-            return np.where(inside, -np.abs(eta[:, 0]), np.where(self.y > 0, eta[:, 0], -eta[:, 0]))
-        if self.query.family in (POISSON, NEGATIVE_BINOMIAL) and self.query.link == LOG:
-            return np.where(self.y > 0, -np.abs(eta[:, 0]), -eta[:, 0])
-        return -np.abs(eta[:, 0])
+        return families.margins(self.query.family, self.query.link, self.y, eta[:, 0])
 
 
 def log_likelihood_constants(family: str, y: np.ndarray, alpha: float) -> np.ndarray:

@@ -139,14 +139,34 @@ class WOLSGroups(Keyed):
     condition: np.ndarray = array_field("<f8", 1)
 
 
-def solve_groups(statistics: WOLSGroupsStatistics, query: WOLSGroupsQuery) -> WOLSGroups:
-    """The fit of every group, all at once."""
-    n_groups, p = len(statistics.keys), query.n_features
-    n = statistics.weight_sum if query.frequency else statistics.n_rows.astype(float)
-    status = np.full(n_groups, FITTED, np.int8)
-    i, j = np.triu_indices(p + 1)
+@dataclass
+class Spread:
+    """What the first p columns of groups, their features, are like.
+
+    status: (G,), FITTED where they can be told apart, or why not. Of the g groups that can, by their places `at`: scale
+    (g, p), the roots of the diagonal of S; values (g, p) and vectors (g, p, p) of the correlations; S (g, k, k); condition
+    (g,), the condition number of the features, each centred and scaled.
+    """
+
+    status: np.ndarray
+    at: np.ndarray
+    scale: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+    products: np.ndarray
+    condition: np.ndarray
+
+
+def spread_of(statistics: WOLSGroupsStatistics, n: np.ndarray, min_rows: int, p: int) -> Spread:
+    """
+    :param n: the rows of each group, or the rows that they stand for, (G,)
+    :param min_rows: what they must be at least
+    """
+    k = statistics.origin.shape[1]
+    status = np.full(len(n), FITTED, np.int8)
+    i, j = np.triu_indices(k)
     variances = statistics.products[:, i == j]
-    status[(n < query.min_rows) | (n < p + 1)] = TOO_FEW
+    status[(n < min_rows) | (n < p + 1)] = TOO_FEW
     finite = np.isfinite(statistics.products).all(axis=1) & np.isfinite(statistics.mean).all(axis=1)
     status[(status == FITTED) & ~finite] = TOO_LARGE
     with np.errstate(over="ignore", invalid="ignore"):
@@ -155,11 +175,29 @@ def solve_groups(statistics: WOLSGroupsStatistics, query: WOLSGroupsQuery) -> WO
         size = np.sqrt(variances + statistics.weight_sum[:, None] * statistics.mean**2)
         constant = (spread[:, :p] <= 4 * EPS * size[:, :p]).any(axis=1)
     status[(status == FITTED) & constant] = CONSTANT
+    at = np.flatnonzero(status == FITTED)
+    s, whole = spread[at, :p], square(statistics.products[at], k)
+    values, vectors = np.linalg.eigh(whole[:, :p, :p] / (s[:, :, None] * s[:, None, :]))
+    least = values[:, 0] if p else np.ones(len(at))
+    largest = values[:, -1] if p else np.ones(len(at))
+    inexact = 16 * EPS * np.sqrt(p + 1) * np.max(size[at, :p] / s, axis=1, initial=1.0)
+    apart = least > np.maximum(LEAST_EIGENVALUE, inexact**2)
+    status[at[~apart]] = DEPENDENT
+    condition = np.sqrt(largest[apart] / least[apart])
+    return Spread(status, at[apart], s[apart], values[apart], vectors[apart], whole[apart], condition)
+
+
+def solve_groups(statistics: WOLSGroupsStatistics, query: WOLSGroupsQuery) -> WOLSGroups:
+    """The fit of every group, all at once."""
+    n_groups, p = len(statistics.keys), query.n_features
+    n = statistics.weight_sum if query.frequency else statistics.n_rows.astype(float)
+    features = spread_of(statistics, n, query.min_rows, p)
+    at, s, values, vectors, S = features.at, features.scale, features.values, features.vectors, features.products
     found = WOLSGroups(
         statistics.keys,
         statistics.n_rows,
         statistics.weight_sum,
-        status,
+        features.status,
         np.full((n_groups, p + 1), np.nan),
         np.full((n_groups, p + 1), np.nan),
         n - p - 1,
@@ -167,19 +205,8 @@ def solve_groups(statistics: WOLSGroupsStatistics, query: WOLSGroupsQuery) -> WO
         np.full(n_groups, np.nan),
         np.full(n_groups, np.nan),
     )
-    at = np.flatnonzero(status == FITTED)
-    s, whole = spread[at, :p], _square(statistics.products[at], p + 1)
-    correlations = whole[:, :p, :p] / (s[:, :, None] * s[:, None, :])
-    values, vectors = np.linalg.eigh(correlations)
-    least = values[:, 0] if p else np.ones(len(at))
-    largest = values[:, -1] if p else np.ones(len(at))
-    inexact = 16 * EPS * np.sqrt(p + 1) * np.max(size[at, :p] / s, axis=1, initial=1.0)
-    fitted = least > np.maximum(LEAST_EIGENVALUE, inexact**2)
-    status[at[~fitted]] = DEPENDENT
-    found.status[at[~fitted]] = DEPENDENT
-    at, s, values, vectors = at[fitted], s[fitted], values[fitted], vectors[fitted]
-    some, S = statistics.take(at), whole[fitted]
-    found.condition[at] = np.sqrt(largest[fitted] / least[fitted])
+    some = statistics.take(at)
+    found.condition[at] = features.condition
     # In the directions of the eigenvectors, where the inverse is a division.
     t = np.einsum("gji,gj->gi", vectors, S[:, :p, p] / s)
     b = np.einsum("gij,gj->gi", vectors, t / values) / s
@@ -199,7 +226,7 @@ def solve_groups(statistics: WOLSGroupsStatistics, query: WOLSGroupsQuery) -> WO
     return found
 
 
-def _square(triangles: np.ndarray, k: int) -> np.ndarray:
+def square(triangles: np.ndarray, k: int) -> np.ndarray:
     """Symmetric matrices (G, k, k) from the rows of their upper triangles."""
     i, j = np.triu_indices(k)
     found = np.empty((len(triangles), k, k))
