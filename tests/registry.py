@@ -38,7 +38,6 @@ from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatist
 from jobs.mr_count import MRCount
 from jobs.mr_glm import MRGLM
 from jobs.mr_glm_scores import MRGLMScores
-from jobs.mr_evaluate import MREvaluate
 from jobs.mr_gmm import MRGMM
 from jobs.mr_glm_groups import MRGLMGroups
 from jobs.mr_keyed import KeyedAnswer, MRKeyed
