@@ -53,6 +53,7 @@ bench: install  ## time and memory beside scikit-learn and PySpark, drawn into d
 	$(BIN)/python bench/linear.py
 	$(BIN)/python bench/clustering.py
 	$(BIN)/python bench/glm.py
+	$(BIN)/python bench/describe.py
 	$(BIN)/python bench/performance.py
 
 hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Java 17 and Maven)

@@ -16,9 +16,10 @@ import sys
 from collections.abc import Sequence
 
 from drivers.app import OK, run_program
-from drivers.linear.statistics_file import LinearStatistics, check_place
+from drivers.linear.statistics_file import LinearStatistics
 from drivers.linear.statistics_sums import add, subtract
 from drivers.options import Parser
+from drivers.output_files import check_place
 from drivers.terminal.tables import print_statistics
 from jobs.errors import ScanError
 
@@ -55,7 +56,7 @@ def with_minuses(argv: Sequence[str]) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    check_place(options.out)
+    check_place(options.out, "the statistics file")
     result, remarks = LinearStatistics.read(options.files[0]), []
     steps = [(path, add, "add") for path in options.files[1:]]
     steps += [(path, subtract, "subtract") for path in options.minus]

@@ -12,12 +12,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
+from drivers.model_kinds import KINDS
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
-KINDS = ("wols", "wols-groups", "logistic", "glm", "glm-groups", "kmeans", "gmm")
 
 
 def make_model(
@@ -54,15 +52,10 @@ def load_model(path: str) -> dict[str, Any]:
         raise ScanError(f"{path} is not a {FORMAT} file")
     if model.get("version") != VERSION:
         raise ScanError(f"{path} has the version {model.get('version')!r}; this program reads version {VERSION}")
-    if model.get("kind") not in KINDS:
-        raise ScanError(f"{path} holds a model of the kind {model.get('kind')!r}; known are {', '.join(KINDS)}")
+    known = [name for name, kind in KINDS.items() if kind.scores]
+    if model.get("kind") not in known:
+        raise ScanError(f"{path} holds a model of the kind {model.get('kind')!r}; known are {', '.join(known)}")
     return model
-
-
-def predict(model: dict[str, Any], X: np.ndarray) -> np.ndarray:
-    """The predictions of a linear model for X (n, p), whose columns are model["features"]; shape (n,)."""
-    parameters = model["parameters"]
-    return X @ np.asarray(parameters["coefficients"], dtype=float) + float(parameters["intercept"])
 
 
 def to_sklearn(model: dict[str, Any]) -> Any:
@@ -70,26 +63,9 @@ def to_sklearn(model: dict[str, Any]) -> Any:
 
     :raises ScanError: models by group
     """
-    if model["kind"] == "kmeans":
-        from drivers.clustering.assign import to_sklearn_kmeans
-
-        return to_sklearn_kmeans(model)
-    if model["kind"] == "gmm":
-        from drivers.clustering.responsibilities import to_sklearn_mixture
-
-        return to_sklearn_mixture(model)
-    if model["kind"] in ("logistic", "glm"):
-        from drivers.glm.predictions import to_sklearn_glm
-
-        return to_sklearn_glm(model)
-    if model["kind"] in ("wols-groups", "glm-groups"):
+    kind = model["kind"]
+    if not KINDS[kind].estimator:
         raise ScanError(
-            "a model for each group is no one estimator; its coefficients are in groups.csv, and predict.py applies them"
+            "a model for each group is no one estimator; its coefficients are in groups.csv, and score.py applies them"
         )
-    from sklearn.linear_model import LinearRegression
-
-    estimator = LinearRegression()
-    estimator.coef_ = np.asarray(model["parameters"]["coefficients"], dtype=float)
-    estimator.intercept_ = float(model["parameters"]["intercept"])
-    estimator.n_features_in_ = len(model["features"])
-    return estimator
+    return KINDS[kind].to_sklearn(model)

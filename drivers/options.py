@@ -86,9 +86,14 @@ class Parser(argparse.ArgumentParser):
         return [f"{option}={','.join(map(str, value))}"]
 
 
-def build_parser(job: type, description: str | None) -> Parser:
-    """A parser with the data, run and mrjob options; a driver adds its own."""
+def build_parser(job: type, description: str | None, first: tuple[str, str] | None = None) -> Parser:
+    """A parser with the data, run and mrjob options; a driver adds its own.
+
+    :param first: the name and the help of a word before the inputs
+    """
     parser = Parser(description=description, formatter_class=Formatter, allow_abbrev=False)
+    if first is not None:
+        parser.add_argument(first[0], help=first[1])
     data = add_input_options(parser, nargs="*")
     data.add_argument(
         "--missing", choices=("error", "drop"), default="error", help="rows with a missing cell in a column that is used"

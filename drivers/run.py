@@ -10,7 +10,7 @@ import glob
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,11 +20,11 @@ from drivers import interruption
 from drivers.loop import Fit, iterate
 from drivers.packing.cache import Pack
 from drivers.run_directory import LOG, RunDirectory
-from drivers.runners.execution import execute, set_up
+from drivers.runners.execution import execute, lines_of, set_up
 from drivers.runners.leftovers import Leftovers
 from drivers.runners.runner import Runner
 from drivers.terminal.progress import Meter, Progress
-from jobs.block_job import BlockJob
+from jobs.block_job import BlockJob, ScanQuery
 from jobs.design import Design, RowCounts
 from jobs.errors import ScanError
 from jobs.records import Record
@@ -88,6 +88,21 @@ class Run:
             self._save(phase, answer)
         return answer.result
 
+    def stream(
+        self, phase: str, job: type[BlockJob], query: ScanQuery, finish: Callable[[Any], Any], switches: Sequence[str] = ()
+    ) -> Any:
+        """A phase of one pass whose output is too large to be held: the answer that `finish` makes of mrjob's runner of the
+        job when it has run.
+
+        :param switches: of this job alone
+        :raises ScanError: as `scan`
+        """
+        answer = self.directory.load_phase(phase, job.answer_class)
+        if answer is None:
+            answer = self._run_pass(job, query, {"phase": phase}, finish, switches)
+            self._save(phase, answer)
+        return answer
+
     def iterate(
         self, phase: str, job: type[BlockJob], design: Design, start: Callable[[], Any], rises: bool = False,
         **loop_arguments: Any,
@@ -125,11 +140,17 @@ class Run:
     # -- one pass ----------------------------------------------------------------------------------------------------
 
     def _pass(self, job: type[BlockJob], question: Record, design: Design, entry: dict[str, Any]) -> Any:
-        interruption.check()
-        number = self.n_passes + 1
         manifest = self.pack.manifest
         parts = np.column_stack([manifest.parts[:, 0], -(-manifest.parts[:, 1] // manifest.block_rows)])
         query = job.query_for(question, design, self.text, manifest.n_rows, parts)
+        return self._run_pass(job, query, entry, lambda running: job.answer_from(list(lines_of(running)), query))
+
+    def _run_pass(
+        self, job: type[BlockJob], query: ScanQuery, entry: dict[str, Any], finish: Callable[[Any], Any],
+        switches: Sequence[str] = (),
+    ) -> Any:  # fmt: skip
+        interruption.check()
+        number = self.n_passes + 1
         path = self.directory.file("queries", f"{number:04d}.query")
         with open(path, "w", encoding="ascii") as f:
             f.write(query.to_line() + "\n")
@@ -140,15 +161,12 @@ class Run:
             self._is_ready = True
         reducers = self._runner.reducers(job.n_reducers(query), self.pack.n_bytes)
         arguments = [
-            f"--runner={self.alias}", *self._runner.arguments, *reducers, f"--query={path}", *self._runner.inputs
+            f"--runner={self.alias}", *self._runner.arguments, *reducers, *switches, f"--query={path}",
+            *self._runner.inputs,
         ]  # fmt: skip
         started = time.perf_counter()
         with self.progress.one_pass(number) as meter:
-            lines = self._run_job(job, self._runner, arguments, meter)
-            try:
-                answer = job.answer_from(lines, query)
-            except ScanError as error:
-                raise ScanError(f"{error}; the log is {self._log}") from None
+            answer = self._run_job(job, self._runner, arguments, meter, finish)
         seconds = time.perf_counter() - started
         self._check(answer)
         self.n_passes, self.counts = number, answer.counts
@@ -166,7 +184,7 @@ class Run:
             "rows_missing": answer.counts.missing,
             "n_blocks": answer.n_blocks,
             "n_tasks": answer.n_tasks,
-            "bytes": _pass_bytes(self.pack, design),
+            "bytes": _pass_bytes(self.pack, query.design),
             "query_md5": query.md5(),
             "statistics_md5": answer.statistics_md5,
             "environments": [[environment.to_json(), n] for environment, n in answer.environments],
@@ -181,10 +199,19 @@ class Run:
             self.directory.append_pass(self._entry)
             self.directory.save_phase(phase, record, self.n_passes, self.counts)
 
-    def _run_job(self, job: type[BlockJob], runner: Runner, arguments: list[str], meter: Meter) -> list[bytes]:
+    def _run_job(
+        self, job: type[BlockJob], runner: Runner, arguments: list[str], meter: Meter,
+        finish: Callable[[Any], Any],
+    ) -> Any:  # fmt: skip
+        def finishing(running: Any) -> Any:
+            try:
+                return finish(running)
+            except ScanError as error:
+                raise ScanError(f"{error}; the log is {self._log}") from None
+
         return execute(
             runner, job, arguments, meter, log=self._log, n_blocks=self.pack.manifest.n_blocks,
-            last_seconds=self.progress.last_pass_seconds, say=self.progress.say,
+            last_seconds=self.progress.last_pass_seconds, say=self.progress.say, finish=finishing,
         )  # fmt: skip
 
     def _check(self, answer: Any) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.app import OK, UsageError, run_program
-from drivers.csv_output import TableWriter
 from drivers.designs import id_hashes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser, natural, positive
+from drivers.output_files import CsvFile
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow
 from drivers.packing.locate import cells_at
@@ -50,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
     k = options.rows if options.fraction is None else round(options.fraction * manifest.n_rows)
     sample = workspace.run.scan("sample", MRSample, SampleQuery(k, len(manifest.columns), options.seed), design)
     rows = as_table(sample, workspace.pack)
-    with TableWriter(
+    with CsvFile(
         options.out, rows.schema, manifest.delimiter, header=not options.columns or options.header == "yes"
     ) as out:
-        out.write(rows)
+        out.write_table(rows)
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
     return OK
 

@@ -26,10 +26,11 @@ from drivers.linear.descent import Descent, descend
 from drivers.linear.exact import fit_exactly
 from drivers.linear.gathered import Gathered, from_file, gather
 from drivers.linear.options import Settings, add_options, settings_of
-from drivers.linear.statistics_file import LinearStatistics, check_place
+from drivers.linear.statistics_file import LinearStatistics
 from drivers.linear.subsets import MOST_TERMS
 from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
+from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
 from drivers.run import Run
@@ -170,7 +171,7 @@ def check_options(options: argparse.Namespace) -> None:
     elif options.target is None:
         raise UsageError("name the column to explain with --target")
     if options.save_statistics is not None:
-        check_place(options.save_statistics)
+        check_place(options.save_statistics, "the statistics file")
 
 
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:

@@ -66,8 +66,8 @@ def check():
 
 
 @pytest.fixture
-def predict():
-    return Driver("predict")
+def score():
+    return Driver("score")
 
 
 def make_table(n_rows: int, n_features: int = 2, seed: int = 0) -> tuple[np.ndarray, list[str]]:

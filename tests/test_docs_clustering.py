@@ -86,10 +86,10 @@ def test_the_links_and_options_of_the_pages_are_there(page):
     text = text_of(page)
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / page).parent.joinpath(target).exists(), target
-    from drivers import predict, run_gmm, run_kmeans
+    from drivers import run_gmm, run_kmeans, score
 
     driver = run_gmm if page == "docs/gmm.md" else run_kmeans
-    known = driver.make_parser().format_help() + predict.make_parser().format_help()
+    known = driver.make_parser().format_help() + score.make_parser().format_help()
     known += "--kind --components --rows --header --out"  # of the generators
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert re.search(rf"{option}\b(?!-)", known), option

@@ -17,7 +17,7 @@ from statsmodels.genmod import families as sm_families
 from statsmodels.genmod.generalized_linear_model import GLM
 
 from data_gen import gen_glm
-from drivers import predict, run_glm, run_logistic
+from drivers import run_glm, run_logistic, score
 from drivers.glm.candidates import MOST_BYTES
 from drivers.glm.options import N_ALPHAS
 from drivers.glm.starts import ROWS_A_COEFFICIENT
@@ -129,7 +129,7 @@ def test_the_links_and_options_of_the_page_are_there():
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
         assert PAGE.parent.joinpath(target).exists(), target
     known = run_glm.make_parser().format_help() + run_logistic.make_parser().format_help()
-    known += predict.make_parser().format_help() + "--rows --out"  # of the generator
+    known += score.make_parser().format_help() + "--rows --out"  # of the generator
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", TEXT)):
         assert re.search(rf"{option}\b(?!-)", known), option
 

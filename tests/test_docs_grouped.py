@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from drivers import predict, run_logistic, run_wols
+from drivers import run_logistic, run_wols, score
 from drivers.grouped.table import EACH, FIRST
 from drivers.packing.kinds import MOST_TEXTS
 from jobs.kernels.glm_groups import STATUSES
@@ -70,7 +70,7 @@ def test_the_links_and_options_of_the_page_are_there():
     known = (
         run_wols.make_parser().format_help()
         + run_logistic.make_parser().format_help()
-        + predict.make_parser().format_help()
+        + score.make_parser().format_help()
         + "--rows --out"
     )
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)):

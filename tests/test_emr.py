@@ -33,7 +33,7 @@ from jobs.errors import ScanError
 from tests.conftest import ROOT, Driver, make_table, read_model, read_passes, write_csv
 from tests.emr.fake_aws import REGION, SECRET, FakeAWS
 from tests.moto_aws import forget_clients
-from tests.runs import RUNS, assert_plain_text_agrees, md5s_of, write_rows
+from tests.runs import RUNS, RUNS_OF_CLUSTERS, assert_plain_text_agrees, md5s_of, write_rows
 from tests.terminal import run_on_terminal
 
 BUCKET = "table"
@@ -269,7 +269,7 @@ def rows(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", RUNS_OF_CLUSTERS)
 def test_every_job_has_the_bits_of_inline(aws, tmp_path, rows, lent, name):
     (tmp_path / "y.csv").write_text(rows)
     switches = (*on_emr(), "--cluster-id", lent, "-D", "mapreduce.job.maps=3")
@@ -290,6 +290,31 @@ def test_every_job_has_the_bits_of_inline(aws, tmp_path, rows, lent, name):
     if RUNS[name][0] == "run_sample":
         assert Path("nodes.csv").read_text() == Path("same.csv").read_text() == Path("inline.csv").read_text()
     assert states(aws)[lent] == "WAITING" and nothing_left(aws)
+
+
+@pytest.mark.slow
+def test_scores_on_s3_and_here_are_those_of_a_stream(aws, tmp_path, rows, lent, capsys):
+    (tmp_path / "y.csv").write_text(rows)
+    model = {"kind": "wols", "features": ["x", "z"], "parameters": {"coefficients": [2.0, -1.0], "intercept": 0.5}}
+    (tmp_path / "model.json").write_text(json.dumps({"format": "scanlearn-model", "version": 1, **model}))
+    words = ("model.json", "y.csv", "--keep", "shop", "-o")
+    assert run("score", *words, "inline.csv") == 0
+    switches = (*on_emr(), "--cluster-id", lent, *SAME_NUMPY, "-D", "mapreduce.job.maps=3", "--run-dir")
+    assert run("score", *words, "here.csv", *switches, "here") == 0
+    assert Path("here.csv").read_bytes() == Path("inline.csv").read_bytes()
+    assert run("score", *words, f"s3://{BUCKET}/scores", *switches, "there") == 0
+    keys = sorted(item["Key"] for item in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="scores/part-")["Contents"])
+    found = [
+        line.split(",", 2)
+        for key in keys
+        for line in aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().splitlines()
+        if not line.startswith("file,")
+    ]
+    found.sort(key=lambda row: int(row[1]))
+    assert [int(row[1]) for row in found] == list(range(1, len(found) + 1))
+    assert [row[2] for row in found] == Path("inline.csv").read_text().splitlines()[1:]
+    for item in aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="scores")["Contents"]:
+        aws.s3.delete_object(Bucket=BUCKET, Key=item["Key"])
 
 
 @pytest.mark.slow

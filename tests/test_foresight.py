@@ -9,7 +9,7 @@ import boto3
 import numpy as np
 import pytest
 
-from drivers import check, predict, run_sample, run_wols
+from drivers import check, run_sample, run_wols, score
 from tests.conftest import make_table, read_passes, write_csv
 from tests.moto_aws import moto_environment, surround
 
@@ -90,7 +90,7 @@ def test_the_plan_of_a_check_and_of_predictions(table, capsys, tmp_path):
     assert plan(capsys, check.main, "t.csv")["passes"] == [2, 2]
     model = {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": ["x1"]}
     (tmp_path / "model.json").write_text(json.dumps({**model, "parameters": {"coefficients": [1.0], "intercept": 0.0}}))
-    assert plan(capsys, predict.main, "model.json", "t.csv", "-o", "p.csv")["passes"] == [0, 0]
+    assert plan(capsys, score.main, "model.json", "t.csv", "-o", "p.csv")["passes"] == [0, 0]
 
 
 @pytest.mark.parametrize(

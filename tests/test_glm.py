@@ -14,8 +14,8 @@ from sklearn.metrics import (
     brier_score_loss,
     confusion_matrix,
     log_loss,
-    mean_poisson_deviance,
     matthews_corrcoef,
+    mean_poisson_deviance,
     precision_recall_fscore_support,
     roc_auc_score,
 )  # fmt: skip

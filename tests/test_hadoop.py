@@ -12,7 +12,7 @@ import pytest
 
 from data_gen.gen_regression import generate
 from tests.conftest import read_model, read_passes
-from tests.runs import RUNS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
+from tests.runs import RUNS_OF_CLUSTERS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 
 pytestmark = pytest.mark.hadoop
 
@@ -62,7 +62,7 @@ def test_three_steps_of_gradient_descent_have_the_bits_of_inline(run_wols, hadoo
     assert "blocks.txt" in hadoop("-ls", f"/tmp/scanlearn-{user}/packs/*")
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", RUNS_OF_CLUSTERS)
 def test_every_job_of_every_driver_has_the_bits_of_inline(hadoop, name):
     write_rows()
     inline = md5s_of(name, "inline")

@@ -223,7 +223,7 @@ def test_every_row_is_used_rejected_or_missing(fitted):
 def test_a_prediction_a_row_in_order(fitted):
     expected = oracle(fitted).predictions[fitted.good]
     header, *rows = read_output(f"{fitted.name}-predicted.csv")
-    kept = arguments(fitted.name, "drivers/predict.py")
+    kept = arguments(fitted.name, "drivers/score.py")
     kept = kept[kept.index("--keep") + 1].split(",") if "--keep" in kept else []
     assert header == [*kept, "prediction"] and len(rows) == len(expected)
     found = np.array([float(row[-1] or "nan") if row else np.nan for row in rows])

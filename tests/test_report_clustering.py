@@ -14,12 +14,13 @@ from sklearn.mixture import GaussianMixture
 
 from data_gen.gen_blobs import generate
 from drivers import run_gmm, run_kmeans
-from drivers.clustering.responsibilities import responsibilities, to_sklearn_mixture
+from drivers.clustering.estimators import to_sklearn_mixture
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
 from drivers.report.formats import restore
 from drivers.report.mixture_truth import find_true_mixture, match
 from drivers.roles import contents_for
+from drivers.scoring.scorers import mixture_scorer
 from drivers.workspace import input_options
 from jobs.kernels.gmm_state import Mixture
 from tests.conftest import read_model, write_csv
@@ -189,7 +190,7 @@ def test_responsibilities_and_the_mixture_of_scikit_learn_agree(tmp_path, covari
     assert run_gmm.main(["t.csv", *words]) == 0
     model = restore(read_model("r"))
     estimator = to_sklearn_mixture(model)
-    r, log_density = responsibilities(model, X)
+    r, log_density = mixture_scorer(model).parts(X)
     np.testing.assert_allclose(estimator.predict_proba(X), r, atol=1e-10)
     np.testing.assert_allclose(estimator.score_samples(X), log_density, rtol=1e-10, atol=1e-10)
     assert estimator.score(X) == pytest.approx(estimator.lower_bound_, rel=1e-10)
@@ -207,9 +208,9 @@ def test_a_row_with_a_missing_cell_or_beyond_all_components():
             "covariance_type": "full", "weights": [0.25, 0.75], "means": [[0.0], [10.0]], "covariances": [[[1.0]], [[1.0]]]
         }
     }  # fmt: skip
-    r, log_density = responsibilities(model, np.array([[0.0], [np.nan], [1e6], [5.0]]))
+    r, log_density = mixture_scorer(model).parts(np.array([[0.0], [np.nan], [1e6], [5.0]]))
     assert np.isnan(r[1]).all() and np.isnan(log_density[1])
     # Half way between the two the weights decide.
     np.testing.assert_allclose(r[[0, 2, 3]], [[1, 0], [0, 1], [0.25, 0.75]], atol=1e-12)
     assert log_density[2] == pytest.approx(np.log(0.75) - np.log(2 * np.pi) / 2 - (1e6 - 10) ** 2 / 2)
-    assert responsibilities(model, np.zeros((0, 1)))[0].shape == (0, 2)
+    assert mixture_scorer(model).parts(np.zeros((0, 1)))[0].shape == (0, 2)

@@ -17,7 +17,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from data_gen.gen_glm import generate
-from drivers import predict, run_glm, run_logistic
+from drivers import run_glm, run_logistic, score
 from drivers.model import to_sklearn
 from drivers.packing.cache import pack
 from drivers.packing.contents import PackContents
@@ -432,7 +432,7 @@ def test_predictions_are_those_of_the_estimator_of_scikit_learn(family):
     X, _ = table(rows=3_000, family=family)
     model = logistic()
     estimator = to_sklearn(model)
-    assert predict.main(["r/model.json", "t.csv", "--keep", "x1", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "t.csv", "--keep", "x1", "-o", "p.csv"]) == 0
     with open("p.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     classes = model["parameters"]["classes"]
@@ -446,7 +446,7 @@ def test_predictions_are_those_of_the_estimator_of_scikit_learn(family):
 def test_means_are_those_of_the_regressor_of_scikit_learn(family):
     X, _ = table(rows=3_000, family=family)
     estimator = to_sklearn(glm("--family", family))
-    assert predict.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 0
     np.testing.assert_allclose(np.loadtxt("p.csv", skiprows=1), estimator.predict(X), rtol=1e-12)
 
 
@@ -454,10 +454,10 @@ def test_an_offset_is_added_and_a_missing_cell_has_no_prediction(capsys):
     X, _ = table(rows=500, family="poisson")
     model = glm("--family", "poisson", "--offset", "x4")
     Path("new.csv").write_text("x1,x2,x3,x4\n1,2,3,0.5\n1,2,3,\n,2,3,0.5\n1,2,3,1.5\n")
-    assert predict.main(["r/model.json", "new.csv", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "new.csv", "-o", "p.csv"]) == 0
     found = np.loadtxt("p.csv", skiprows=1)
     eta = model["parameters"]["intercept"] + np.array(model["parameters"]["coefficients"]) @ [1, 2, 3]
     np.testing.assert_allclose(found, [np.exp(eta + 0.5), np.nan, np.nan, np.exp(eta + 1.5)], rtol=1e-12)
     assert "2 of them empty for a missing cell" in capsys.readouterr().err
-    assert predict.main(["r/model.json", "new.csv", "--intervals", "-o", "q.csv"]) == 1
+    assert score.main(["r/model.json", "new.csv", "--intervals", "-o", "q.csv"]) == 1
     assert "--intervals" in capsys.readouterr().err

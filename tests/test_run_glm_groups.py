@@ -17,7 +17,7 @@ import statsmodels.api as sm
 from pyarrow import csv as pacsv
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
-from drivers import predict, run_glm, run_logistic
+from drivers import run_glm, run_logistic, score
 from drivers.glm.options import ONE_MODEL_OPTIONS
 from tests.conftest import Driver, read_model, read_passes
 
@@ -243,7 +243,7 @@ def test_predictions_are_by_the_model_of_each_rows_group(capsys):
     names = np.where(targets["binomial"] > 0, "yes", "no")
     write(group, X, names, o=offset)
     assert run_logistic.main(words("--run-dir", "r")) == 0
-    assert predict.main(["r/model.json", "t.csv", "-o", "p.csv", "--keep", "group"]) == 0
+    assert score.main(["r/model.json", "t.csv", "-o", "p.csv", "--keep", "group"]) == 0
     found = pacsv.read_csv("p.csv")
     assert found.column_names == ["group", "class", "probability no", "probability yes"]
     for name, row in read_groups("r").items():
@@ -254,7 +254,7 @@ def test_predictions_are_by_the_model_of_each_rows_group(capsys):
     write(group, X, targets["poisson"], o=offset)
     assert run_glm.main(words("--family", "poisson", "--offset", "o", "--run-dir", "counts")) == 0
     Path("new.csv").write_text("group,x0,x1,x2,o\ng1,1,2,3,0.5\nnew,1,2,3,0.5\ng1,,2,3,0.5\n")
-    assert predict.main(["counts/model.json", "new.csv", "-o", "q.csv"]) == 0
+    assert score.main(["counts/model.json", "new.csv", "-o", "q.csv"]) == 0
     predicted = pacsv.read_csv("q.csv")["prediction"].to_pylist()
     theta = numbers(read_groups("counts")["g1"], "coefficient")
     assert predicted[0] == pytest.approx(np.exp(theta @ [1, 1, 2, 3] + 0.5), rel=1e-12)

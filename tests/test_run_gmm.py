@@ -15,7 +15,7 @@ import pytest
 from sklearn.mixture import GaussianMixture
 
 from data_gen.gen_blobs import generate
-from drivers import predict, run_gmm
+from drivers import run_gmm, score
 from drivers.model import load_model, to_sklearn
 from tests.conftest import Driver, read_model, read_passes, write_csv
 
@@ -86,7 +86,7 @@ def test_a_model_predicts_and_is_scikit_learns(blobs, covariance_type):
     estimator = to_sklearn(load_model("r/model.json"))
     assert estimator.score(blobs) == pytest.approx(estimator.lower_bound_, abs=1e-10)
     Path("new.csv").write_text("x3,x2,x1\n1,2,3\n1,,3\n-5,0,9\n")
-    assert predict.main(["r/model.json", "new.csv", "-o", "out.csv"]) == 0
+    assert score.main(["r/model.json", "new.csv", "-o", "out.csv"]) == 0
     rows = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
     X = np.array([[3.0, 2, 1], [9, 0, -5]])
     assert [int(rows[i]["component"]) for i in (0, 2)] == estimator.predict(X).tolist()

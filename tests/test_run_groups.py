@@ -12,7 +12,7 @@ import pytest
 import statsmodels.api as sm
 from pyarrow import csv as pacsv
 
-from drivers import predict, run_wols
+from drivers import run_wols, score
 from drivers.grouped.table import GroupTable
 from drivers.model import load_model, to_sklearn
 from drivers.run_wols import fit
@@ -243,7 +243,7 @@ def test_from_python(table):
 @pytest.mark.parametrize("column", ["name", "number", "code", "day"])
 def test_predictions_by_the_model_of_each_rows_group(table, column, capsys):
     assert run("--group-by", column, "--run-dir", "r") == 0
-    assert predict.main(["r/model.json", "t.csv", "-o", "p.csv", "--keep", "name"]) == 0
+    assert score.main(["r/model.json", "t.csv", "-o", "p.csv", "--keep", "name"]) == 0
     assert "3 of them empty for a missing cell or an unknown text, or a group without a model" in capsys.readouterr().err
     with open("p.csv", newline="") as file:
         found = list(csv.DictReader(file))
@@ -258,7 +258,7 @@ def test_predictions_by_the_model_of_each_rows_group(table, column, capsys):
 def test_predictions_for_a_group_that_is_unknown_are_empty(table):
     assert run("--group-by", "number", "--run-dir", "r") == 0
     Path("new.csv").write_text("number,x1,x2\n0.25,1,1\n77,1,1\n,1,1\n0.25,,1\n")
-    assert predict.main(["r/model.json", "new.csv", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "new.csv", "-o", "p.csv"]) == 0
     assert [line == "nan" for line in Path("p.csv").read_text().splitlines()[1:]] == [False, True, True, True]
 
 
@@ -269,10 +269,10 @@ def test_predictions_that_cannot_be_made_are_one_sentence(table, capsys):
         (["new.csv"], "no column 'name'"),
     ):
         Path("new.csv").write_text("x1,x2\n1,1\n")
-        assert predict.main(["r/model.json", *words, "-o", "p.csv"]) == 1
+        assert score.main(["r/model.json", *words, "-o", "p.csv"]) == 1
         assert sentence in capsys.readouterr().err
     Path("r/groups.csv").unlink()
-    assert predict.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 1
+    assert score.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 1
     assert "groups.csv, the table of the groups, cannot be read" in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from data_gen.gen_blobs import generate
-from drivers import predict, run_kmeans
+from drivers import run_kmeans, score
 from drivers.model import load_model, to_sklearn
 from tests.conftest import Driver, read_model, read_passes, write_csv
 
@@ -106,7 +106,7 @@ def test_a_model_predicts_and_is_scikit_learns(blobs, tmp_path):
     model = load_model("r/model.json")
     estimator = to_sklearn(model)
     Path("new.csv").write_text("d,c,b,a\n1,2,3,4\n1,,3,4\n-5,0,0,9\n")
-    assert predict.main(["r/model.json", "new.csv", "--keep", "a", "-o", "out.csv"]) == 0
+    assert score.main(["r/model.json", "new.csv", "--keep", "a", "-o", "out.csv"]) == 0
     rows = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
     X = np.array([[4.0, 3, 2, 1], [9, 0, 0, -5]])
     assert [rows[i]["cluster"] for i in (0, 2)] == [str(label) for label in estimator.predict(X)]

@@ -23,7 +23,7 @@ from sklearn.metrics import mean_squared_error, r2_score
 from statsmodels.stats.diagnostic import het_breuschpagan, het_white
 from statsmodels.stats.stattools import durbin_watson, jarque_bera, omni_normtest
 
-from drivers import predict, run_wols
+from drivers import run_wols, score
 from drivers.linear import exact
 from jobs import keys
 from jobs.errors import ScanError
@@ -409,7 +409,7 @@ def test_chosen_features_go_on_to_the_second_pass_and_to_predictions(table):
     )
     cluster = next(t for t in model["inference"]["coefficients"] if t["covariance_type"] == "cluster")
     np.testing.assert_allclose(cluster["standard_errors"], result.bse, rtol=1e-8)
-    assert predict.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "t.csv", "-o", "p.csv"]) == 0
     np.testing.assert_allclose(
         np.loadtxt("p.csv", skiprows=1, delimiter=",", ndmin=2)[:, -1], result.predict(features), rtol=1e-10
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers import merge, predict, run_wols
+from drivers import merge, run_wols, score
 from drivers.linear.statistics_file import LinearStatistics
 from jobs.errors import ScanError
 from tests.conftest import Driver, read_model, read_passes
@@ -293,7 +293,7 @@ def test_there_is_a_report_and_predictions_and_a_run_to_resume(week, capsys):
     assert "report could not be made" not in told.err and os.path.getsize("r/report.html") > 10_000
     assert max(map(len, told.out.splitlines())) <= 80 and "Weighted lasso" in told.out
     model = read_model("r")
-    assert predict.main(["r/model.json", "week.csv", "-o", "p.csv"]) == 0
+    assert score.main(["r/model.json", "week.csv", "-o", "p.csv"]) == 0
     rows = joined(*week.values())
     expected = model["parameters"]["intercept"] + sum(
         b * (rows["s"] == name[2:] if name.startswith("s=") else rows[name])

@@ -38,7 +38,7 @@ from jobs.mr_scan import PassAnswer
 from jobs.mr_wols import MRWOLS
 from tests.conftest import Driver, read_passes
 from tests.registry import make_blocks, run_job, write_blocks, write_query
-from tests.runs import RUNS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
+from tests.runs import RUNS_OF_CLUSTERS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 from tests.spark_cluster import SparkCluster
 from tests.terminal import wait_for
 from tests.test_progress import Recorder
@@ -89,7 +89,7 @@ def run_like_inline(name: str, *switches: str, tasks: int, run_dir: str = "r") -
 # -- the bits of inline --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", RUNS_OF_CLUSTERS)
 def test_every_job_has_the_bits_of_inline_by_three_tasks(name, capsys):
     run_like_inline(name, "-D", "mapreduce.job.maps=3", tasks=3)
 

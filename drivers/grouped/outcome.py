@@ -45,8 +45,8 @@ def model_of_groups(
     if sums["n_zero_weight"]:
         run.warnings.append(f"rows of weight 0, which are as if they were not there: {sums['n_zero_weight']:,}")
     manifest = run.pack.manifest
-    parameters = {
+    whole = {
         "table": TABLE, "delimiter": manifest.delimiter, "group_kind": manifest.kind(str(design.group)), **parameters
     }  # fmt: skip
-    told = {**fits.summary(), **inference}
-    return make_model(kind, design, parameters, told, {**training_of(run, "exact", True), **sums, **training})
+    summary = {**fits.summary(), **inference}
+    return make_model(kind, design, whole, summary, {**training_of(run, "exact", True), **sums, **training})

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
-from drivers.csv_output import TableWriter
 from drivers.grouped.fits import GroupFits
+from drivers.output_files import CsvFile
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import INTEGER, TEXT, to_arrow
 from jobs.design import Design
@@ -43,8 +43,8 @@ def write_table(path: str, fits: GroupFits, design: Design, pack: Pack) -> None:
     headings = [design.group, *FIRST, *fits.measures]
     headings += [f"{what} {name}" for name in ("intercept", *design.feature_names) for what in EACH]
     schema = pa.schema([(name, array.type) for name, array in zip(headings, arrays)])
-    with TableWriter(path, schema, pack.manifest.delimiter) as out:
-        out.write(pa.Table.from_arrays(arrays, schema=schema))
+    with CsvFile(path, schema, pack.manifest.delimiter) as out:
+        out.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _names_of(keys: np.ndarray, column: str, pack: Pack) -> tuple[pa.Array, np.ndarray]:

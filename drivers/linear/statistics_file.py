@@ -107,17 +107,3 @@ class LinearStatistics(Record):
             if why.startswith("this is not"):
                 raise ScanError(f"{path} is not a statistics file; --save-statistics of run_wols.py makes one") from None
             raise ScanError(f"{path} is not a statistics file that can be used: {why}; copy or save it again") from None
-
-
-def check_place(path: str) -> None:
-    """:raises ScanError: a path that no file can be written to, told before a pass is spent"""
-    folder = os.path.dirname(path) or "."
-    why = None
-    if not path or os.path.isdir(path):
-        why = "it is a directory" if path else "its name is empty"
-    elif not os.path.isdir(folder):
-        why = f"there is no directory {folder}"
-    elif not os.access(folder, os.W_OK):
-        why = f"the directory {folder} may not be written to"
-    if why:
-        raise ScanError(f"the statistics file {path or repr(path)} cannot be written: {why}")

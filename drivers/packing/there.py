@@ -33,7 +33,7 @@ from drivers.packing.pack import REJECTS, Rejects, parse_ahead, rows_per_block
 from drivers.packing.sources import compression
 from drivers.packing.stores.source import Source
 from drivers.run_directory import LOG
-from drivers.runners.execution import execute
+from drivers.runners.execution import execute, lines_of
 from drivers.runners.runner import PackingRunner
 from jobs.errors import ScanError
 from jobs.moments import Moments
@@ -212,10 +212,12 @@ class Packing:
         progress = runner.setting.progress
         try:
             with progress.metered(title) as meter:
-                return execute(
+                found: list[bytes] = execute(
                     runner, job, [*arguments, *output, f"--query={path}", *inputs], meter,
-                    log=runner.setting.directory.file(LOG), n_blocks=0, say=progress.say, read_output=not out,
+                    log=runner.setting.directory.file(LOG), n_blocks=0, say=progress.say,
+                    finish=lambda running: [] if out else list(lines_of(running)),
                 )  # fmt: skip
+                return found
         except ScanError as error:
             raise self._located(error) from None
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from drivers.model_kinds import KINDS
 from drivers.packing.cache import Pack
 from drivers.report import run_sections
 from drivers.report.formats import restore
@@ -16,17 +17,6 @@ from drivers.report.page import Page
 from drivers.run_directory import MODEL, RunDirectory
 
 REPORT = "report.html"
-# The modules that know what to say about a kind of model; each has `title(model)`, `method(model)`, a sentence or two, and
-# `add_sections(page, model, directory, pack)`.
-KINDS = {
-    "wols": "drivers.report.linear",
-    "wols-groups": "drivers.report.groups",
-    "glm-groups": "drivers.report.groups",
-    "logistic": "drivers.report.glm",
-    "glm": "drivers.report.glm",
-    "kmeans": "drivers.report.kmeans",
-    "gmm": "drivers.report.gmm",
-}
 
 
 def write_report(directory: RunDirectory, pack: Pack | None) -> str:
@@ -34,7 +24,7 @@ def write_report(directory: RunDirectory, pack: Pack | None) -> str:
     model: dict[str, Any] = restore(directory.read_json(MODEL))
     passes = directory.passes()
     # Imported late: each kind brings libraries that nothing before the result may wait for.
-    kind = importlib.import_module(KINDS[model["kind"]])
+    kind = importlib.import_module(KINDS[model["kind"]].report)
     page = Page(kind.title(model))
     run_sections.add_summary(page, model, kind.method(model), pack, directory, passes)
     run_sections.add_warnings(page, model)

@@ -1,8 +1,9 @@
 """Pictures of a classifier: what its probabilities are worth at every threshold, how true they are, and what is mistaken
-for what. They are drawn from `evaluation` of a model (drivers/glm/evaluation.py)."""
+for what. They are drawn from the figures of drivers/evaluating/classifier.py, be they of a model or of a score file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,31 @@ MARKERS = "osv^D"
 SEEN = {"in_sample": "the rows it was fitted to", "out_of_fold": "rows of other folds"}
 
 
+@dataclass
+class Seen:
+    """What is drawn: figures over some rows, what rows these are in words, whether they have weights; figures over others
+    to stand beside, None without; and what the names of the pictures begin with."""
+
+    figures: dict[str, Any]
+    rows: str
+    is_weighted: bool = False
+    beside: dict[str, Any] | None = None
+    prefix: str = ""
+
+
 def draw_all(directory: RunDirectory, model: dict[str, Any]) -> list[Picture]:
-    """The pictures that there are figures for."""
+    """The pictures of a model that there are figures for."""
     if not leading(model):
         return []
-    return [
-        picture
-        for picture in (_curves(directory, model), _calibration(directory, model), _confusion(directory, model))
-        if picture
-    ]
+    evaluation = model["evaluation"]
+    beside = evaluation.get("in_sample") if evaluation.get("out_of_fold") else None
+    return draw_figures(directory, Seen(leading(model), rows_told(model), bool(model.get("weight")), beside))
+
+
+def draw_figures(directory: RunDirectory, seen: Seen) -> list[Picture]:
+    """Curves, calibration and confusion, as far as there are figures for them."""
+    pictures = (_curves(directory, seen), _calibration(directory, seen), _confusion(directory, seen))
+    return [picture for picture in pictures if picture]
 
 
 def leading(model: dict[str, Any]) -> dict[str, Any]:
@@ -55,14 +72,14 @@ def area_told(curve: dict[str, Any]) -> str:
     return f"{area:.4f} \N{PLUS-MINUS SIGN} {error:.2g}" if error > 0 else f"{area:.4f}"
 
 
-def _curves(directory: RunDirectory, model: dict[str, Any]) -> Picture | None:
-    figures = leading(model)
+def _curves(directory: RunDirectory, seen: Seen) -> Picture | None:
+    figures = seen.figures
     curves = known_curves(figures)
     if not curves:
         return None
     is_binary = len(figures["curves"]) == 1
     drawn = _styled(curves, is_binary)
-    in_sample = model["evaluation"].get("in_sample") if model["evaluation"].get("out_of_fold") and is_binary else None
+    in_sample = seen.beside if is_binary else None
 
     def paint(figure: Figure) -> None:
         roc, pr = figure.subplots(1, 2)
@@ -94,12 +111,12 @@ def _curves(directory: RunDirectory, model: dict[str, Any]) -> Picture | None:
     n_named = sum(name is not None for *_, name in drawn) + bool(in_sample)
     each = "" if is_binary else " Each class is held against all others."
     caption = (
-        f"What is found (left: ROC; right: precision and recall) as the threshold falls, on {rows_told(model)}. {told}. "
+        f"What is found (left: ROC; right: precision and recall) as the threshold falls, on {seen.rows}. {told}. "
         "What follows \N{PLUS-MINUS SIGN} is what the bins that the scores are counted in leave open, not the error of a "
         f"sample.{each}"
     )
     alt = f"ROC curve, and precision against recall. {told}."
-    return draw(directory, "curves", 3.3 + 0.22 * (n_named // 3), alt, caption, paint)
+    return draw(directory, f"{seen.prefix}curves", 3.3 + 0.22 * (n_named // 3), alt, caption, paint)
 
 
 def _styled(curves: list[dict[str, Any]], is_binary: bool) -> list[tuple[dict[str, Any], str, Any, str | None]]:
@@ -140,8 +157,8 @@ def calibration_error(curve: dict[str, Any]) -> float:
     return float(curve["calibration"]["expected_calibration_error"])
 
 
-def _calibration(directory: RunDirectory, model: dict[str, Any]) -> Picture | None:
-    figures = leading(model)
+def _calibration(directory: RunDirectory, seen: Seen) -> Picture | None:
+    figures = seen.figures
     curves = known_curves(figures)
     if not curves:
         return None
@@ -151,7 +168,7 @@ def _calibration(directory: RunDirectory, model: dict[str, Any]) -> Picture | No
         named = [max(curves, key=calibration_error)]
     tops = [max(np.max(curve["calibration"][key]) for key in ("predicted", "observed")) for curve in curves]
     top = min(1.0, 1.08 * float(max(tops)))
-    bands = is_binary and not model.get("weight")
+    bands = is_binary and not seen.is_weighted
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -183,12 +200,19 @@ def _calibration(directory: RunDirectory, model: dict[str, Any]) -> Picture | No
     told = f"The probability and the share differ by {share(calibration_error(worst), 2)} on the mean row" + (
         "." if is_binary else f" for the class {worst['class'][:40]}, which is furthest off."
     )
-    caption = f"Rows in ten groups by their predicted probability, on {rows_told(model)}.{lines} {told}"
-    return draw(directory, "calibration", 4.4, f"Observed shares against predicted probabilities. {told}", caption, paint)
+    caption = f"Rows in ten groups by their predicted probability, on {seen.rows}.{lines} {told}"
+    return draw(
+        directory,
+        f"{seen.prefix}calibration",
+        4.4,
+        f"Observed shares against predicted probabilities. {told}",
+        caption,
+        paint,
+    )
 
 
-def _confusion(directory: RunDirectory, model: dict[str, Any]) -> Picture:
-    figures = leading(model)
+def _confusion(directory: RunDirectory, seen: Seen) -> Picture:
+    figures = seen.figures
     counts = np.array(figures["confusion"], dtype=float)
     true = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, true, out=np.zeros_like(counts), where=true > 0)
@@ -222,8 +246,8 @@ def _confusion(directory: RunDirectory, model: dict[str, Any]) -> Picture:
     told = "No row is mistaken."
     if wrong[i, j] > 0:
         told = f"The commonest mistake: {share(float(shares[i, j]))} of {classes[i][:40]} are taken for {classes[j][:40]}."
-    caption = f"Where the rows of each class go, on {rows_told(model)}. {told}"
+    caption = f"Where the rows of each class go, on {seen.rows}. {told}"
     return draw(
-        directory, "confusion", 3.6 if C <= 3 else 4.6 if C <= CELLS_NUMBERED else 5.4,
+        directory, f"{seen.prefix}confusion", 3.6 if C <= 3 else 4.6 if C <= CELLS_NUMBERED else 5.4,
         f"Confusion matrix of {C} classes. {told}", caption, paint,
     )  # fmt: skip

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from drivers.clustering.assign import assign
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 from drivers.report.figures import PALETTE, TRUTH, Picture, draw, label, legend_above
 from drivers.run_directory import RunDirectory
+from drivers.scoring.scorers import cluster_scorer
 
 POINTS_SHOWN = 4000
 MARKERS = "osv^D<>P"
@@ -38,7 +38,7 @@ def _plane(directory: RunDirectory, model: dict[str, Any], pack: Pack) -> Pictur
     X = rows.X[rows.w > 0][:POINTS_SHOWN]
     if not len(X):
         return None
-    clusters, _ = assign(model, X)
+    clusters, _ = cluster_scorer(model).nearest(X)
     centers, features = np.array(model["parameters"]["centers"]), model["features"]
     if model["parameters"]["metric"] == "cosine":
         X = X / np.linalg.norm(X, axis=1)[:, None]

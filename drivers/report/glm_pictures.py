@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from drivers.designs import sample_rows
-from drivers.glm.predictions import means
 from drivers.packing.cache import Pack
 from drivers.report.figures import OURS, PALETTE, SAMPLE, TRUTH, Picture, draw, label, legend_above
 from drivers.report.formats import number
 from drivers.report.penalty_axis import CHOSEN, penalty_axis
 from drivers.run_directory import RunDirectory
+from drivers.scoring.scorers import predictor_scorer
 from jobs.design import Rows
 
 # More coefficients, or contrasts of classes, than these are not told apart.
@@ -202,7 +202,7 @@ def groups_of(model: dict[str, Any], pack: Pack | None) -> list[tuple[float, flo
     if rows.y is None or len(rows.w) < GROUPS * FEWEST_A_GROUP:
         return []
     X, y, w = rows.X, rows.y, rows.w
-    mu = means(model, X, rows.offset)
+    mu = predictor_scorer(model).means(X, rows.offset)
     if not np.isfinite(mu).all():
         return []
     order = np.argsort(mu, kind="stable")

@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 
 from drivers.clustering.gmm import whole_covariances
 from drivers.clustering.mixture_starts import mixture_from_model
-from drivers.clustering.responsibilities import responsibilities_of
 from drivers.designs import design_of
 from drivers.report.animation import Animation, animate
 from drivers.report.cluster_pictures import CLUSTERS_NAMED, MARKERS
@@ -20,6 +19,7 @@ from drivers.report.figures import PALETTE, TRUTH, Picture, draw, label, legend_
 from drivers.report.mixture_rows import MixtureRows
 from drivers.report.mixture_truth import TrueMixture
 from drivers.run_directory import RunDirectory
+from drivers.scoring.scorers import scorer_of_mixture
 from jobs.kernels.gmm_state import Mixture
 
 # As many features a picture of rows has, and the trace of a run.
@@ -188,7 +188,7 @@ def _scenes_of_way(model: dict[str, Any], end: Scene) -> list[Scene]:
     for step in model["way"]:
         weights = np.array(step["weights"], dtype=float)
         mixture = Mixture("full", weights, np.array(step["means"]), np.array(step["covariances"]))
-        parts = responsibilities_of(mixture, end.x)[0].argmax(axis=1)
+        parts = scorer_of_mixture(mixture).parts(end.x)[0].argmax(axis=1)
         found.append(replace(end, parts=parts, mixture=mixture))
     return found
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from drivers.clustering.responsibilities import responsibilities, responsibilities_of
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 from drivers.report.mixture_truth import TrueMixture
+from drivers.scoring.scorers import mixture_scorer, scorer_of_mixture
 
 
 @dataclass
@@ -41,13 +41,13 @@ def rows_of(pack: Pack | None, model: dict[str, Any], truth: TrueMixture | None)
     if not len(rows.X):
         return None
     true_parts = None if truth is None else _true_parts(truth, pack, rows.positions, rows.X)
-    return MixtureRows(rows.X, rows.w, responsibilities(model, rows.X)[0], true_parts)
+    return MixtureRows(rows.X, rows.w, mixture_scorer(model).parts(rows.X)[0], true_parts)
 
 
 def _true_parts(truth: TrueMixture, pack: Pack, positions: np.ndarray, X: np.ndarray) -> np.ndarray:
     """By the label where there is one, or else the component of greatest part in the row."""
     if truth.label is None:
-        return responsibilities_of(truth.mixture, X)[0].argmax(axis=1)
+        return scorer_of_mixture(truth.mixture).parts(X)[0].argmax(axis=1)
     labels = pack.sample().rows[positions, pack.manifest.index(truth.label)]
     known = np.isfinite(labels) & (labels >= 0) & (labels < len(truth.mixture.weights))
     return np.where(known, labels, -1).astype(np.int64)

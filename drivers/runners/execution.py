@@ -7,6 +7,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import jobs
 from drivers import interruption
@@ -43,9 +44,9 @@ def execute(
     n_blocks: int,
     last_seconds: float | None = None,
     say: Say = lambda text: None,
-    read_output: bool = True,
-) -> list[bytes]:
-    """Runs a job, and gives the lines of its output; none where it is to stay where it is.
+    finish: Callable[[Any], Any] = lambda running: list(lines_of(running)),
+) -> Any:
+    """Runs a job, and gives what `finish` makes of mrjob's runner of it when it has run, by default its lines.
 
     :param log: the file that gets what mrjob says
     :param n_blocks: what the job reads
@@ -63,7 +64,7 @@ def execute(
                 runner.watching(meter, n_blocks, last_seconds, running),
             ):
                 running.run()
-                output = b"".join(running.cat_output()) if read_output else b""
+                return finish(running)
         except ScanError:
             raise  # the inline runner raises the task's own error
         except Exception as error:
@@ -73,7 +74,16 @@ def execute(
                 message = explain_failure(error, runner.user.alias, runner.hints, f.read(), log)
             logging.getLogger("mrjob").error(traceback.format_exc())
             raise ScanError(message) from error
-    return [line for line in output.split(b"\n") if line.strip()]
+
+
+def lines_of(running: Any) -> Iterator[bytes]:
+    """The lines of the output of a job that has run, as they come, without their ends and without empty ones."""
+    rest = b""
+    for piece in running.cat_output():
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line for line in whole if line.strip())
+    if rest.strip():
+        yield rest
 
 
 @contextmanager

@@ -1,15 +1,19 @@
-"""Histograms of predicted probabilities, from which curves and areas are read.
+"""Histograms of scores, from which curves and areas are read.
 
-Bins are even in t(p) = u / (1 + |u|), u = log(p / (1 - p)): as fine near 0 and 1, where the scores of a rare class lie, as
-about a half. They merge by adding. Two rows in the same bin cannot be told apart, so an area under the ROC curve is known
-to half the share of pairs that share a bin, and `auc` says how much that is.
+Where nothing is known of the scores, bins are even in t(p) = u / (4 + |u|), u = log(p / (1 - p)): nearly even in the log
+odds between 1 : 50 and 50 : 1, where the scores of one class among many lie as well as those of two, and ever wider beyond,
+so that even odds of 1 to a million have hundreds of bins. Where a sample of the scores is known, the bins are laid by it
+(drivers/evaluating/bins.py). They merge by adding. Two rows in the same bin cannot be told apart, so an area under the ROC
+curve is known to half the share of pairs that share a bin, and `auc` says how much that is.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-N_BINS = 2048
+N_BINS = 4096
+# Log odds of this size have the half of all bins that lie on their side of even odds between them and even odds.
+SCALE = 4.0
 
 
 def bins_of(p: np.ndarray) -> np.ndarray:
@@ -17,27 +21,31 @@ def bins_of(p: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         u = np.log(p) - np.log1p(-p)
     with np.errstate(invalid="ignore"):
-        t = np.where(np.isinf(u), np.sign(u), u / (1 + np.abs(u)))
+        t = np.where(np.isinf(u), np.sign(u), u / (SCALE + np.abs(u)))
     return np.clip(((t + 1) * (N_BINS / 2)).astype(np.int64), 0, N_BINS - 1)
 
 
-def bin_edges() -> np.ndarray:
-    """The probabilities between bins, (N_BINS + 1,), from 0 to 1."""
-    t = np.linspace(-1, 1, N_BINS + 1)
+def bin_edges(n_bins: int = N_BINS) -> np.ndarray:
+    """The probabilities between bins, (n_bins + 1,), from 0 to 1."""
+    t = np.linspace(-1, 1, n_bins + 1)
     with np.errstate(divide="ignore", over="ignore"):
-        u = t / (1 - np.abs(t))
+        u = SCALE * t / (1 - np.abs(t))
         return 1 / (1 + np.exp(-u))
 
 
-def auc(negatives: np.ndarray, positives: np.ndarray) -> tuple[float, float]:
-    """The area under the ROC curve from the weights of both classes by bin, and by how much it may be off.
+def auc(negatives: np.ndarray, positives: np.ndarray, tied: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The areas under ROC curves from the weights of both classes by bin, (..., bins), and by how much they may be off; NaN
+    where a class has no weight.
 
     The area is the chance that a row of the class scores above one that is not of it, ties counted half (Hanley and McNeil,
     "The meaning and use of the area under a ROC curve", Radiology 143, 1982).
+
+    :param tied: (bins,), the bins of a single score, whose rows are no better known apart
     """
-    pairs = negatives.sum() * positives.sum()
-    if not pairs:
-        return float("nan"), float("nan")
-    below = np.concatenate([[0.0], np.cumsum(negatives)[:-1]])
-    ties = negatives * positives
-    return float((positives @ below + ties.sum() / 2) / pairs), float(ties.sum() / 2 / pairs)
+    pairs = negatives.sum(axis=-1) * positives.sum(axis=-1)
+    shared = negatives * positives
+    below = np.cumsum(negatives, axis=-1) - negatives
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area = ((positives * below).sum(axis=-1) + shared.sum(axis=-1) / 2) / pairs
+        unknown = shared if tied is None else np.where(tied, 0.0, shared)
+        return area, unknown.sum(axis=-1) / 2 / pairs

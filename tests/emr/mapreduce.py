@@ -175,6 +175,8 @@ class Job:
 
     def _pairs(self, output: bytes, name: str) -> list[Pair]:
         separator = self.conf.get(f"stream.{name}.output.field.separator", "\t").encode()
+        if self.conf.get(f"stream.{name}.output") == "keyonlytext":
+            return [(line, None) for line in output.splitlines()]
         n_fields = int(self.conf.get(f"stream.num.{name}.output.key.fields", 1))
         return [split_pair(line, separator, n_fields) for line in output.splitlines()]
 

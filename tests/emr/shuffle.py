@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-Pair = tuple[bytes, bytes]
+# A key, and its value, None where lines are keys alone.
+Pair = tuple[bytes, bytes | None]
 
 KEY_SPECIFICATION = re.compile(r"(\d+)(?:\.(\d+))?([nr]*)(?:,(\d+)(?:\.(\d+))?([nr]*))?$")
 NUMBER = re.compile(rb"-?(\d+(\.\d*)?|\.\d+)")
@@ -30,7 +31,7 @@ def split_pair(line: bytes, separator: bytes = b"\t", n_key_fields: int = 1) -> 
 
 
 def join_pair(pair: Pair, separator: bytes = b"\t") -> bytes:
-    return pair[0] + separator + pair[1]
+    return pair[0] if pair[1] is None else pair[0] + separator + pair[1]
 
 
 # -- parts of keys --------------------------------------------------------------------------------------------------------

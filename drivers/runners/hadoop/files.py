@@ -77,13 +77,6 @@ class HadoopFileSystem:
         if moved.returncode != 0 and not self.present([path]):
             raise explained(path, complaint_of(moved.stderr))
 
-    def read(self, pattern: str) -> bytes:
-        """All bytes of the files that match a pattern.
-
-        :raises ScanError: when there is none, or one cannot be read
-        """
-        return self._must([*SETTINGS, "-cat", pattern], pattern)
-
     def lines(self, pattern: str) -> Iterator[bytes]:
         """The lines of the files that match a pattern, as they come.
 

@@ -55,7 +55,7 @@ class HadoopRunner(HadoopJobRunner):
         self._copy_files_to_wd_mirror()
 
     def cat_output(self) -> Iterator[bytes]:
-        yield self.files.read(f"{self.get_output_dir()}/part-*")
+        return self.files.lines(f"{self.get_output_dir()}/part-*")
 
     def _cleanup_hadoop_tmp(self) -> None:
         # The output has been read, or the job has failed: either counts, and the run removes all of its own in the end.

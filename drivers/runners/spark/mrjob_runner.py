@@ -60,7 +60,7 @@ class SparkRunner(SparkMRJobRunner):
         if self.files is None:
             yield from super().cat_output()
         else:
-            yield self.files.read(f"{self._output_dir}/part-*")
+            yield from self.files.lines(f"{self._output_dir}/part-*")
 
     # -- where things are ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,113 @@
+"""Scores of a table that streams through this machine: memory does not grow with the rows, and nothing is packed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from drivers.output_files import ParquetFile, WholeFile
+from drivers.packing.formats import open_table
+from drivers.packing.formats.chunk_parser import Types
+from drivers.packing.kinds import Column, Texts, kind_of, to_arrow
+from drivers.packing.manifest import find_column
+from drivers.packing.pack import Rejects, parse_ahead
+from drivers.packing.sources import find_sources
+from drivers.scoring.question import Scoring
+from drivers.scoring.written import written_kind
+from drivers.workspace import input_options
+from jobs.blocks import Block
+from jobs.csv_lines import CsvColumn, column_of, csv_lines, header_line
+from jobs.errors import ScanError
+from jobs.kernels.scorers import Output, Scorer
+from jobs.scoring import scored
+
+
+@dataclass
+class Counted:
+    """What became of the rows: how many have a line in the output, how many of these no score, and how many are aside."""
+
+    n_rows: int
+    n_without: int
+    n_rejected: int
+    rejects: str
+
+
+def stream(scoring: Scoring, options: argparse.Namespace) -> Counted:
+    """Writes the scores, a row for each row of the input, in order.
+
+    :raises ScanError: rows or columns that cannot be scored
+    """
+    sources = find_sources(options.inputs)
+    reader = open_table(sources, input_options(options))
+    wanted = scoring.columns()
+    for name in wanted:
+        find_column(reader.names, name, reader.notes)
+    types = scoring.types(reader.look(wanted))
+    scorer, parser = scoring.scorer(types), reader.parser(types)
+    folder = f"{options.out}.rejects"
+    if options.max_bad_rows:
+        os.makedirs(folder, exist_ok=True)
+    rejects = Rejects(folder, options.max_bad_rows)
+    n_rows = n_without = 0
+    try:
+        with (ParquetFile if options.out.endswith(".parquet") else WholeFile)(options.out) as out:
+            for source in sources:
+                for parsed, _ in parse_ahead(parser, reader.chunks(source), options.max_bad_rows):
+                    rejects.add(parsed.bad)
+                    found = dict(zip(wanted, parsed.columns))
+                    outputs = _scores(scoring, scorer, found, parsed.n_rows)
+                    if isinstance(out, ParquetFile):
+                        out.write_table(_as_table(scoring.keep, found, types, outputs))
+                    else:
+                        out.write(_as_csv(scoring.keep, found, types, outputs, reader.delimiter, n_rows == 0))
+                    n_rows += parsed.n_rows
+                    n_without += int(outputs[0].missing.sum())
+            if n_rows == 0:
+                raise ScanError(f"{sources[0].shown} holds no rows of data")
+    finally:
+        rejects.finish()
+        if os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
+    return Counted(n_rows, n_without, rejects.n, rejects.path)
+
+
+def _scores(scoring: Scoring, scorer: Scorer, found: dict[str, Column], n_rows: int) -> list[Output]:
+    texts = {name: column.values for name, column in found.items() if isinstance(column, Texts)}
+    design = scoring.design(texts)
+    columns = {name: column.codes if isinstance(column, Texts) else column for name, column in found.items()}
+    return scored(design.apply(Block(0, 0, n_rows, columns)), n_rows, scorer)
+
+
+def _as_csv(
+    keep: list[str], found: dict[str, Column], types: Types, outputs: list[Output], delimiter: str, is_first: bool
+) -> bytes:
+    columns = []
+    for name in keep:
+        column, kind = found[name], written_kind(types[name])
+        columns.append(
+            CsvColumn(column.codes, kind, column.values) if isinstance(column, Texts) else CsvColumn(column, kind)
+        )
+    lines = csv_lines([*columns, *map(column_of, outputs)], delimiter)
+    return header_line([*keep, *(output.name for output in outputs)], delimiter) + lines if is_first else lines
+
+
+def _as_table(keep: list[str], found: dict[str, Column], types: Types, outputs: list[Output]) -> pa.Table:
+    arrays = {name: _as_arrow(found[name], types[name]) for name in keep}
+    for output in outputs:
+        if output.texts:
+            arrays[output.name] = pa.DictionaryArray.from_arrays(
+                pa.array(output.values, pa.int32(), mask=output.missing), pa.array(output.texts, pa.string())
+            ).cast(pa.string())
+        elif output.values.dtype.kind == "f":
+            arrays[output.name] = pa.array(output.values, from_pandas=True)
+        else:
+            arrays[output.name] = pa.array(output.values, mask=output.missing)
+    return pa.table(list(arrays.values()), names=list(arrays))
+
+
+def _as_arrow(column: Column, arrow: pa.DataType) -> pa.Array:
+    values, texts = (column.codes, column.values) if isinstance(column, Texts) else (column, None)
+    return to_arrow(values, kind_of(arrow), texts, arrow)

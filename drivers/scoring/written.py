@@ -1,0 +1,16 @@
+"""How the cells of a column are written as CSV."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from drivers.packing.kinds import DATE, DAY_TYPE, INTEGER, TEXT, kind_of
+from jobs import csv_lines
+
+
+def written_kind(arrow: pa.DataType) -> str:
+    """The kind, of jobs/csv_lines.py, of a column that is read as this type."""
+    kind = kind_of(arrow)
+    if kind == DATE:
+        return csv_lines.DAY if arrow == DAY_TYPE else csv_lines.MOMENT
+    return {TEXT: csv_lines.TEXT, INTEGER: csv_lines.WHOLE}.get(kind, csv_lines.NUMBER)

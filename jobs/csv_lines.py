@@ -1,0 +1,89 @@
+"""Rows of arrays as lines of CSV, the same bytes wherever they are written.
+
+Numbers are the shortest that read as the same double, whole ones without a point; a missing cell is empty; a text is quoted
+where it must be.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from jobs.design import MISSING_INTEGER
+from jobs.kernels.scorers import Output
+
+NUMBER, WHOLE, DAY, MOMENT, TEXT = "number", "whole", "day", "moment", "text"
+_MICROSECONDS_A_DAY = 86_400_000_000
+
+
+@dataclass
+class CsvColumn:
+    """Values (n,) and what they are: numbers, whole numbers, days since 1970 with or without a time of day, or the places
+    of `texts`."""
+
+    values: np.ndarray
+    kind: str = NUMBER
+    texts: list[str] | None = None
+
+
+def column_of(output: Output) -> CsvColumn:
+    """A column of scores."""
+    if output.values.dtype.kind == "f" or output.texts:
+        return CsvColumn(output.values, TEXT if output.texts else NUMBER, output.texts)
+    return CsvColumn(np.where(output.values < 0, MISSING_INTEGER, output.values), WHOLE)
+
+
+def csv_lines(columns: list[CsvColumn], delimiter: str = ",") -> bytes:
+    """The lines of the rows, one after another, each with its end."""
+    if not len(columns[0].values):
+        return b""
+    cells = [_cells(column, delimiter) for column in columns]
+    if len(cells) > 1:
+        return ("\n".join(map(delimiter.join, zip(*cells))) + "\n").encode()
+    # An empty line is no row to those who read.
+    missing = "NA" if columns[0].kind == TEXT else "nan"
+    return ("\n".join(cell or missing for cell in cells[0]) + "\n").encode()
+
+
+def header_line(names: list[str], delimiter: str = ",") -> bytes:
+    """The line of the names."""
+    return (delimiter.join(_quoted(name, delimiter) for name in names) + "\n").encode()
+
+
+def _cells(column: CsvColumn, delimiter: str) -> list[str]:
+    values = column.values
+    if column.kind == TEXT:
+        texts = [*(_quoted(text, delimiter) for text in column.texts or []), ""]
+        return [texts[code] for code in values.tolist()]
+    if column.kind in (DAY, MOMENT):
+        return _moments(values, column.kind)
+    if values.dtype.kind == "f":
+        return _numbers(values)
+    return ["" if value == MISSING_INTEGER else str(value) for value in values.tolist()]
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    if not len(values):
+        return []
+    text = "\n".join(map(repr, values.tolist())) + "\n"
+    return text.replace(".0\n", "\n").replace("nan\n", "\n")[:-1].split("\n")
+
+
+def _moments(values: np.ndarray, kind: str) -> list[str]:
+    absent = np.isnan(values)
+    microseconds = np.round(np.where(absent, 0.0, values) * _MICROSECONDS_A_DAY).astype(np.int64)
+    moments = microseconds.astype("datetime64[us]")
+    if kind == DAY and not (microseconds % _MICROSECONDS_A_DAY).any():
+        texts = np.datetime_as_string(moments, unit="D").tolist()
+    else:
+        written = np.datetime_as_string(moments, unit="us").tolist()
+        texts = [text.replace("T", " ").rstrip("0").rstrip(".") for text in written]
+    return ["" if none else text for none, text in zip(absent.tolist(), texts)]
+
+
+def _quoted(text: str, delimiter: str) -> str:
+    if text == "" or re.search(r'["\r\n]', text) or delimiter in text or text != text.strip():
+        return '"' + text.replace('"', '""') + '"'
+    return text
