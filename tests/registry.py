@@ -20,15 +20,17 @@ from jobs.blocks import Block, block_line, reference_line
 from jobs.design import Design, RowCounts, Rows
 from jobs.kernels.contract import Statistics
 from jobs.kernels.count import CountQuery, CountStatistics
+from jobs.kernels.evaluation import EvaluationQuery, EvaluationStatistics
 from jobs.kernels.folds import Folds
 from jobs.kernels.glm import GLMQuery, GLMStatistics
-from jobs.kernels.glm_scores import GLMScoresQuery, GLMScoresStatistics
 from jobs.kernels.glm_groups import NOT_CONVERGED, GLMGroups, GLMGroupsQuery, GLMGroupsStatistics
+from jobs.kernels.glm_scores import GLMScoresQuery, GLMScoresStatistics
 from jobs.kernels.gmm import COVARIANCE_TYPES, GMMQuery, GMMStatistics, shape_of_covariances
-from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.keyed import keys_of
+from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
+from jobs.kernels.table_profile import NUMBER, TableProfileQuery, TableProfileStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
@@ -36,15 +38,17 @@ from jobs.kernels.wols_groups import WOLSGroupsQuery, WOLSGroupsStatistics
 from jobs.kernels.wols_refine import WOLSRefineQuery, WOLSRefineStatistics
 from jobs.kernels.wols_residuals import WOLSResidualsQuery, WOLSResidualsStatistics
 from jobs.mr_count import MRCount
+from jobs.mr_evaluate import MREvaluate
 from jobs.mr_glm import MRGLM
+from jobs.mr_glm_groups import MRGLMGroups
 from jobs.mr_glm_scores import MRGLMScores
 from jobs.mr_gmm import MRGMM
-from jobs.mr_glm_groups import MRGLMGroups
 from jobs.mr_keyed import KeyedAnswer, MRKeyed
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
 from jobs.mr_manifest import MRManifest
 from jobs.mr_pack import MRPack
+from jobs.mr_profile import MRProfile
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.mr_texts import MRTexts
@@ -143,6 +147,21 @@ WOLS_RESIDUALS_WEIGHTED = (
     "leverage_sum", "cluster_keys", "cluster_scores",
     "n_influential", "n_leverage_one", "leverage_one_places", "successive_square_sum", "piece_places", "piece_ends",
 )  # fmt: skip
+
+
+def _evaluation_query(rng: np.random.Generator, p: int, task: str) -> EvaluationQuery:
+    # Of numbers by p models, of two classes by one or two, of more by a column each. These rows have no segments, and no
+    # clusters: tests/test_evaluation.py has those.
+    is_numbers = task == "regression"
+    n_classes = 0 if is_numbers else max(p, 2)
+    # With two features packed lines are held to plain text, whose keys, and so whose replicates, are others.
+    n_replicates = 0 if p == 2 else 3
+    edges = np.sort(rng.normal(size=(2 * p if is_numbers else p, 12)) * 10, axis=1)
+    return EvaluationQuery(
+        task, p if is_numbers or p <= 2 else 1, n_classes, n_classes, False, 1, n_replicates, False,
+        int(rng.integers(100)), 4, np.full(1 if is_numbers else 0, 1.5), edges, np.zeros((0, 0)), np.zeros(0), np.zeros(0),
+    )  # fmt: skip
+
 
 # The jobs that gather no statistic: they pack text where it lies.
 PACKING_JOBS = (MRPack, MRTexts, MRManifest)
@@ -333,6 +352,32 @@ ENTRIES = [
             **dict.fromkeys(("keys", "rows", "places"), "a row of weight 3 may be drawn once, three copies thrice"),
         },
     ),
+    *(
+        Entry(
+            EvaluationStatistics,
+            MREvaluate,
+            partial(_evaluation_query, task=task),
+            # Copies have one key, so they are drawn together as the heavy row is.
+            weighted_fields=(
+                "off_weight",
+                "sums",
+                "tables",
+                "histograms",
+                "least",
+                "largest",
+                "cluster_sums",
+                "replicate_sums",
+                "replicate_tables",
+                "replicate_histograms",
+            ),
+            exceptions={
+                "n_rows": "counts rows",
+                "weight_square_sum": "goes into the effective sample size, which tells one heavy row from three light ones",
+                "weight_max": "is the largest weight of one row",
+            },
+        )
+        for task in ("regression", "classification")
+    ),
     Entry(
         SampleStatistics,
         MRSample,
@@ -346,6 +391,30 @@ ENTRIES = [
         },
     ),
     Entry(
+        TableProfileStatistics,
+        MRProfile,
+        # All values are kept, so that the laws hold exactly; tests/test_table_profile.py has those of the sketches.
+        lambda rng, p: TableProfileQuery(256, 16, True, np.full(p, NUMBER), _centre(rng, p), np.full(p, 4.0)),
+        weighted_fields=(
+            "kinds",
+            "n_exact",
+            "n_frequent",
+            "extremes",
+            "center",
+            "scale",
+            "registers",
+            "exact",
+            "errors",
+            "sizes",
+            "keys",
+            "frequent_errors",
+            "frequent_sizes",
+            "frequent_keys",
+            "frequent_counts",
+        ),  # fmt: skip
+        exceptions=dict.fromkeys(("n_rows", "cells", "moments", "pairs", "counts"), "counts rows"),
+    ),
+    Entry(
         CountStatistics,
         MRCount,
         lambda rng, p: CountQuery(),
@@ -353,6 +422,20 @@ ENTRIES = [
         exceptions={"n_rows": "counts rows"},
     ),
 ]
+
+
+def _glm_groups_query(rng: np.random.Generator, p: int) -> GLMGroupsQuery:
+    """The groups of `make_rows` that are on their way, one has ended."""
+    keys = np.sort(keys_of(np.array([0.0, 1.0, 3.0])))
+    point = np.column_stack([rng.normal(size=3), rng.normal(size=(3, p)) / 20])
+    ones = np.ones(3)
+    groups = GLMGroups(
+        keys, np.full(3, 9), ones, ones, np.full(3, NOT_CONVERGED), np.ones((3, p)), np.full((3, p), 2.0), point * 0.9,
+        point, ones, -ones, np.full(3, 1), np.full(3, 0), ones, ones, ones, ones, np.full((3, p + 1), np.nan),
+    )  # fmt: skip
+    link = ["identity", "log"][int(rng.integers(2))]
+    return GLMGroupsQuery("gaussian", link, 0.0, 0.0, False, 1e-8, False, groups, np.array([0.0, 0.25]))
+
 
 # Of many keys, solved in the reducers.
 KEYED = [
@@ -362,6 +445,13 @@ KEYED = [
         lambda rng, p: WOLSGroupsQuery(p, p + 2),
         weighted_fields=("keys", "weight_sum", "origin", "offset", "products"),
         exceptions={"n_rows": "counts rows"},
+    ),
+    Entry(
+        GLMGroupsStatistics,
+        MRGLMGroups,
+        lambda rng, p: _glm_groups_query(rng, p),
+        weighted_fields=tuple(f.name for f in dataclasses.fields(GLMGroupsStatistics)),
+        exceptions={},
     ),
 ]
 STATISTICS = [*ENTRIES, *KEYED]
@@ -419,20 +509,6 @@ def gather(statistics_class: type[Statistics], query: Record, *many: Rows) -> An
 def make_blocks(columns: dict[str, np.ndarray], size: int, part: int = 0) -> list[Block]:
     """A table cut into blocks of `size` rows."""
     n = len(next(iter(columns.values())))
-
-def _glm_groups_query(rng: np.random.Generator, p: int) -> GLMGroupsQuery:
-    """The groups of `make_rows` that are on their way, one has ended."""
-    keys = np.sort(keys_of(np.array([0.0, 1.0, 3.0])))
-    point = np.column_stack([rng.normal(size=3), rng.normal(size=(3, p)) / 20])
-    ones = np.ones(3)
-    groups = GLMGroups(
-        keys, np.full(3, 9), ones, ones, np.full(3, NOT_CONVERGED), np.ones((3, p)), np.full((3, p), 2.0), point * 0.9,
-        point, ones, -ones, np.full(3, 1), np.full(3, 0), ones, ones, ones, ones, np.full((3, p + 1), np.nan),
-    )  # fmt: skip
-    link = ["identity", "log"][int(rng.integers(2))]
-    return GLMGroupsQuery("gaussian", link, 0.0, 0.0, False, 1e-8, False, groups, np.array([0.0, 0.25]))
-
-
     return [
         Block(part, number, min(size, n - start), {k: v[start : start + size] for k, v in columns.items()})
         for number, start in enumerate(range(0, n, size))
@@ -442,13 +518,6 @@ def _glm_groups_query(rng: np.random.Generator, p: int) -> GLMGroupsQuery:
 def write_blocks(path: Path, blocks: Sequence[Block], carrier: str = "block") -> Path:
     """Writes the lines of blocks, either kind; reference lines point into `path`.bin, which is written beside."""
     lines, offset = [], 0
-    Entry(
-        GLMGroupsStatistics,
-        MRGLMGroups,
-        lambda rng, p: _glm_groups_query(rng, p),
-        weighted_fields=tuple(f.name for f in dataclasses.fields(GLMGroupsStatistics)),
-        exceptions={},
-    ),
     with open(f"{path}.bin", "wb") as file:
         for block in blocks:
             data = block.to_bytes()

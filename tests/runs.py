@@ -70,9 +70,27 @@ RUNS = {
         "run_glm", "y.csv --target times --family poisson --features x,y --offset z --no-report --quiet --max-iter 2 "
         "--tol 0 --covariance cluster --cluster shop", ["MRGLM", "MRGLM", "MRGLMScores"],
     ),
+    "an evaluation by segments": (
+        "evaluate", "y.csv --target y --prediction x,z --weight w --by shop --replicates 5 --no-report --quiet",
+        ["MREvaluate"],
+    ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
+    "a profile": ("describe", "y.csv --no-report --quiet", ["MRProfile"]),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
 }  # fmt: skip
+
+
+def _of_clusters():
+    """Runs that have every job, and none whose jobs the others have: a run on a cluster takes minutes."""
+    chosen, seen = [], set()
+    for name in sorted(RUNS, key=lambda name: -len(set(RUNS[name][2]))):
+        if not set(RUNS[name][2]) <= seen:
+            chosen.append(name)
+            seen |= set(RUNS[name][2])
+    return [name for name in RUNS if name in chosen]
+
+
+RUNS_OF_CLUSTERS = _of_clusters()
 
 
 def write_rows(n=160_000):
