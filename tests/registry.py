@@ -98,10 +98,11 @@ def _glm_query(rng: np.random.Generator, p: int, family: str, link: str, q: int,
     # Small slopes: the features may be thousands.
     points, moves, trials = rng.normal(size=(3, 3, q, p + 1)) * np.append(1.0, np.full(p, 1e-3))
     basis = np.eye(p + 1) + 0.1 * rng.normal(size=(p + 1, p + 1)) if second else np.ones((1, p + 1))
+    n_drawn = q if q > 1 else int(family == "binomial")
     return GLMQuery(
         family, link, 0.7, Folds(2, 0.0, int(rng.integers(100))), second, _centre(rng, p), basis, points, moves,
         np.array([-1, 0, 1]), trials, np.array([0, 0, 2]), np.array([0, -1, 1]),
-        rng.uniform(0.5, 2, q) if q > 1 else np.zeros(0),
+        rng.uniform(0.5, 2, q) if q > 1 else np.zeros(0), np.sort(rng.random((n_drawn, 40)), axis=1),
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from jobs.errors import BadRecord
 from jobs.kernels import families
 from jobs.kernels.families import MULTINOMIAL
 from jobs.kernels.glm import GLMQuery, GLMStatistics
-from jobs.kernels.scores import N_BINS, auc, bin_edges, bins_of
+from jobs.kernels.scores import N_BINS, auc
 from tests.registry import gather, make_rows, take
 
 links = sm.families.links
@@ -497,7 +497,7 @@ def test_figures_of_a_classifier_are_scikit_learns(q):
     passes = Passes(X, y, w, model, q)
     fit = passes.fit(scored=np.array([True]))
     names = [f"class {c}" for c in range(max(q, 2))]
-    figures = evaluate(fit.state.found[0], names)
+    figures = evaluate(fit.state.found[0], names, fit.state.edges)
     b = passes.coefficients(fit)
     eta = b[:, 0] + X @ b[:, 1:].T
     p = families.softmax(eta)[0] if q > 1 else np.column_stack([1 / (1 + np.exp(eta)), 1 / (1 + np.exp(-eta))])
@@ -519,18 +519,6 @@ def test_figures_of_a_classifier_are_scikit_learns(q):
         )
     if q == 1:
         assert figures["brier"] == pytest.approx(brier_score_loss(y, p[:, 1], sample_weight=w), rel=1e-9)
-
-
-def test_bins_rise_with_the_probability_and_lie_between_their_edges():
-    p = np.concatenate([[0.0, 1.0, 0.5], np.random.default_rng(0).random(1000), 10.0 ** -np.arange(1, 300, 7)])
-    bins, edges = bins_of(p), bin_edges()
-    assert bins.min() >= 0 and bins.max() < N_BINS and len(edges) == N_BINS + 1
-    order = np.argsort(p)
-    assert (np.diff(bins[order]) >= 0).all()
-    inside = (p > 1e-12) & (p < 1 - 1e-12)
-    assert (edges[bins[inside]] <= p[inside] * (1 + 1e-9)).all() and (
-        p[inside] <= edges[bins[inside] + 1] * (1 + 1e-9)
-    ).all()
 
 
 def test_an_area_of_no_class_is_not_a_number():

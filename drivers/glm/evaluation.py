@@ -9,7 +9,6 @@ import numpy as np
 from drivers.evaluating.classifier import classifier_figures
 from drivers.evaluating.curves import Bins
 from drivers.glm.state import Evaluated
-from jobs.kernels.scores import N_BINS, bin_edges
 
 
 def joined(parts: list[Evaluated]) -> Evaluated:
@@ -21,14 +20,14 @@ def joined(parts: list[Evaluated]) -> Evaluated:
     return Evaluated(**values)
 
 
-def evaluate(found: Evaluated, classes: list[str]) -> dict[str, Any]:
+def evaluate(found: Evaluated, classes: list[str], edges: np.ndarray) -> dict[str, Any]:
     """The measures of a classifier over the rows that it was held to, by name.
 
     :param classes: the names of the classes; two for a binomial model, whose curves are those of the second
+    :param edges: of the bins of scores, see GLMQuery
     """
     if not found.held_weight > 0 or not found.confusion.size:
         return {}
     shown = classes[1:] if len(found.scores) == 1 else classes
-    bins = Bins(bin_edges()[:-1], np.zeros(N_BINS, bool))
     losses = {"log_loss": found.held_loss, "brier": found.brier}
-    return classifier_figures(found.confusion, losses, found.scores, [bins] * len(shown), classes, shown)
+    return classifier_figures(found.confusion, losses, found.scores, [Bins.of(row) for row in edges], classes, shown)

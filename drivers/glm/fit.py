@@ -75,6 +75,9 @@ def _iterate(problem: Problem, candidates: Candidates, phase: str, scored: bool,
             problem.class_weights, np.arange(m + has_null) < (m if scored else 0),
         )  # fmt: skip
         state = fitted_to_sample(state, problem.sample, run.progress.say)
+        known = state.scored & (state.points != state.cold).any(axis=(1, 2))
+        if known.any():
+            state = dataclasses.replace(state, edges=problem.score_edges(state.points[known]))
         # Of a table that is larger than its sample the first pass is not the last: no scores need be gathered.
         is_all = len(problem.sample.w) == run.pack.manifest.n_rows
         return state if is_all else dataclasses.replace(state, gap=np.ones(m + has_null))

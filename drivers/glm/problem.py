@@ -9,6 +9,7 @@ import numpy as np
 from drivers.designs import feature_centers, weighted_sample
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.options import Settings
+from drivers.glm.score_bins import laid_edges
 from drivers.glm.starts import cold_start, coordinates_for, widths
 from drivers.glm.state import NEWTON, Evaluated
 from drivers.run import Run
@@ -42,6 +43,11 @@ class Problem:
     def question(self, model: tuple[str, str, float], point: np.ndarray, second: bool) -> GLMQuery:
         """What a pass tells of one point, (q, d), of a model by all rows."""
         return GLMQuery.at(model, self.coordinates.center, self.coordinates.basis, point[None], second)
+
+    def score_edges(self, points: np.ndarray) -> np.ndarray:
+        """The bins of scores for candidates near these points, (m, q, d); see GLMQuery."""
+        query = GLMQuery.at(self.model, self.coordinates.center, self.coordinates.basis, points, second=False)
+        return laid_edges(query, self.sample)
 
 
 def make_problem(run: Run, design: Design, settings: Settings, classes: list[str]) -> Problem:

@@ -17,24 +17,24 @@ from jobs.mr_glm import MRGLM
 def figures_of(problem: Problem, places: list[tuple[Fit, int]], chosen: int, size: int, scored: bool) -> dict[str, Any]:
     """The figures of the chosen model on the rows it has learnt from, and on those that each fold's model has not."""
     group = places[chosen : chosen + size]
-    found = [fit.state.found[i] for fit, i in group]
+    found, edges = [fit.state.found[i] for fit, i in group], group[0][0].state.edges
     if not scored or not all(one.confusion.size for one in found):
-        found = _scored(problem, group)
-    figures = {"in_sample": evaluate(found[0], problem.classes)}
+        found, edges = _scored(problem, group)
+    figures = {"in_sample": evaluate(found[0], problem.classes, edges)}
     if size > 1:
-        figures["out_of_fold"] = evaluate(joined(found[1:]), problem.classes)
+        figures["out_of_fold"] = evaluate(joined(found[1:]), problem.classes, edges)
     return figures
 
 
-def _scored(problem: Problem, group: list[tuple[Fit, int]]) -> list[Evaluated]:
-    """What a pass of its own finds of some candidates where they have ended."""
+def _scored(problem: Problem, group: list[tuple[Fit, int]]) -> tuple[list[Evaluated], np.ndarray]:
+    """What a pass of its own finds of some candidates where they have ended, and the bins of their scores."""
     states = [fit.state for fit, _ in group]
     points = np.array([state.base[i] for state, (_, i) in zip(states, group)])
     left_out = np.array([state.left_out[i] for state, (_, i) in zip(states, group)])
-    m = len(points)
+    m, edges = len(points), problem.score_edges(points)
     question = GLMQuery.at(
         problem.model, problem.coordinates.center, problem.coordinates.basis, points, folds=problem.settings.folds,
-        left_out=left_out, pool=np.arange(m), class_weights=problem.class_weights,
+        left_out=left_out, pool=np.arange(m), class_weights=problem.class_weights, edges=edges,
     )  # fmt: skip
     statistics: GLMStatistics = problem.run.scan("evaluation", MRGLM, question, problem.design)
-    return [Evaluated.of(statistics, j, j) for j in range(m)]
+    return [Evaluated.of(statistics, j, j) for j in range(m)], edges

@@ -16,6 +16,7 @@ import numpy as np
 
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.penalties import Penalties
+from drivers.glm.score_bins import even_edges
 from drivers.glm.steps import Memory, lbfgs_step, newton_step
 from jobs.kernels.families import BINOMIAL, MULTINOMIAL, WITH_DISPERSION
 from jobs.kernels.folds import Folds
@@ -97,7 +98,7 @@ class Evaluated(Record):
 
 @dataclass
 class GLMState(Record):
-    """All candidates of a run, those of `alive` still in the passes.
+    """All candidates of a run, those of `alive` still in the passes; edges: of the bins of their scores, see GLMQuery.
 
     points: (m, q, d), to be evaluated next; cold: (m, q, d), where to begin if the first points are out of range; steps:
     for each candidate the lengths of the other steps of the next pass, of the same direction; base: (m, q, d), the best
@@ -118,6 +119,7 @@ class GLMState(Record):
     memory: list
     steps: list
     class_weights: np.ndarray = array_field("<f8", 1)
+    edges: np.ndarray = array_field("<f8", 2)
     left_out: np.ndarray = array_field("<i8", 1)
     scored: np.ndarray = array_field("|b1", 1)
     points: np.ndarray = array_field("<f8", 3)
@@ -150,6 +152,7 @@ class GLMState(Record):
             family=family, link=link, alpha=alpha, solver=solver, folds=folds or Folds(), coordinates=coordinates,
             penalties=penalties, found=[None] * m, memory=[Memory.empty() for _ in range(m)], steps=[[] for _ in range(m)],
             class_weights=np.zeros(0) if class_weights is None else class_weights,
+            edges=even_edges(points.shape[1]) if scored is not None and scored.any() else np.zeros((0, 0)),
             left_out=np.full(m, NONE) if left_out is None else left_out,
             scored=np.zeros(m, bool) if scored is None else scored,
             points=points, cold=points, base=points, direction=np.zeros_like(points), objective=np.full(m, np.nan),
@@ -169,6 +172,7 @@ class GLMState(Record):
             np.array(trials).reshape(-1, *shape),
             np.array([j for j, i in enumerate(alive) for _ in self.steps[i]], dtype=np.int64),
             np.where(scored, np.cumsum(scored) - 1, NONE), self.class_weights,
+            self.edges if scored.any() else np.zeros((0, 0)),
         )  # fmt: skip
 
     def spread(self, found: Evaluated) -> float:

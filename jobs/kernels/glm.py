@@ -30,7 +30,6 @@ from jobs.kernels import families
 from jobs.kernels.contract import Statistics
 from jobs.kernels.families import BINOMIAL, LINKS, MULTINOMIAL, NEGATIVE_BINOMIAL, POISSON
 from jobs.kernels.folds import Folds
-from jobs.kernels.scores import N_BINS, bins_of
 from jobs.records import Record, array_field
 
 # Values of z at a time, so that what is computed of them stays in a processor's cache.
@@ -49,6 +48,7 @@ class GLMQuery(Record):
     left_out: (m,), the fold whose rows a candidate does not learn from, -1 for none
     trials, trial_of: (T, q, d) and (T,), further points, and whose they are
     pool: (m,), the histogram that the candidate's scores go to, -1 for none
+    edges: (c, bins - 1), the least probability of each bin but the first, ascending, for each class with a histogram
     class_weights: (C,), what rows of each class count besides, or (0,)
     second: whether second derivatives are asked for
     """
@@ -67,6 +67,7 @@ class GLMQuery(Record):
     trial_of: np.ndarray = array_field("<i8", 1)
     pool: np.ndarray = array_field("<i8", 1)
     class_weights: np.ndarray = array_field("<f8", 1)
+    edges: np.ndarray = array_field("<f8", 2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,12 +85,14 @@ class GLMQuery(Record):
             raise BadRecord("folds or trials that are not those of the candidates")
         if not _between(self.pool, NONE, m) or len(self.class_weights) not in (0, self.n_classes):
             raise BadRecord("histograms or weights of classes that are not those of the candidates")
+        if self.n_pools and (len(self.edges) != self.n_drawn or (np.diff(self.edges, axis=1) < 0).any()):
+            raise BadRecord("bins of scores that are not those of the classes")
 
     @classmethod
     def at(
         cls, model: tuple[str, str, float], center: np.ndarray, basis: np.ndarray, points: np.ndarray, second: bool = False,
         folds: Folds | None = None, left_out: np.ndarray | None = None, pool: np.ndarray | None = None,
-        class_weights: np.ndarray | None = None,
+        class_weights: np.ndarray | None = None, edges: np.ndarray | None = None,
     ) -> GLMQuery:  # fmt: skip
         """What there is at points that no step has led to.
 
@@ -100,12 +103,18 @@ class GLMQuery(Record):
             *model, folds or Folds(), second, center, basis, points, np.zeros_like(points),
             np.full(m, NONE) if left_out is None else left_out, np.zeros((0, *shape)), np.zeros(0, np.int64),
             np.full(m, NONE) if pool is None else pool, np.zeros(0) if class_weights is None else class_weights,
+            np.zeros((0, 0)) if edges is None else edges,
         )  # fmt: skip
 
     @property
     def n_classes(self) -> int:
         """2 for a binomial model, 0 for one without classes."""
         return self.points.shape[1] if self.family == MULTINOMIAL else 2 if self.family == BINOMIAL else 0
+
+    @property
+    def n_drawn(self) -> int:
+        """How many classes have a histogram: of two the second."""
+        return 1 if self.n_classes == 2 and self.points.shape[1] == 1 else self.n_classes
 
     @property
     def n_pools(self) -> int:
@@ -170,14 +179,13 @@ class GLMStatistics(Statistics):
         D = q * d
         own = D if query.second and families.has_own_curvature(query.family, query.link) else 0
         n_pools, n_classes = query.n_pools, query.n_classes
-        n_drawn = 1 if n_classes == 2 and q == 1 else n_classes
         return cls(
             n_rows=0, n_zero_weight=0, weight_sum=0.0, weight_square_sum=0.0, weight_log_sum=0.0, weight_max=0.0,
             weight=np.zeros(m), y_sum=np.zeros((m, q)), saturated=np.zeros(m), constant=np.zeros(m), loss=np.zeros(m),
             gradient=np.zeros((m, D)), information=np.zeros((m, D, D if query.second else 1)),
             curvature=np.zeros((m, own, own)), square=np.zeros(m), trial_loss=np.zeros(len(query.trials)),
             held_weight=np.zeros(m), held_loss=np.zeros(m), margin=np.full(m, NEVER),
-            move=np.tile([NEVER, -NEVER], (m, 1)), scores=np.zeros((n_pools, n_drawn, 3, N_BINS)),
+            move=np.tile([NEVER, -NEVER], (m, 1)), scores=np.zeros((n_pools, query.n_drawn, 3, query.edges.shape[1] + 1)),
             confusion=np.zeros((n_pools, n_classes, n_classes)), brier=np.zeros(n_pools),
         )  # fmt: skip
 
@@ -240,7 +248,7 @@ class GLMStatistics(Statistics):
             self._add_derivatives(query, i, rows, eta[:, 0], w)
             p = families.mean_of(query.link, eta[:, 0], query.alpha)[0][:, None] if has_scores else eta
         if has_scores:
-            self._add_scores(int(query.pool[i]), rows, eta, p, held)
+            self._add_scores(query, int(query.pool[i]), rows, p, held)
 
     def _add_derivatives(self, query: GLMQuery, i: int, rows: _Rows, eta: np.ndarray, w: np.ndarray) -> None:
         found = families.derivatives(query.family, query.link, rows.y, eta, query.alpha)
@@ -282,7 +290,7 @@ class GLMStatistics(Statistics):
         self.move[i, 0] = min(self.move[i, 0], float(forward.min()))
         self.move[i, 1] = max(self.move[i, 1], float(forward.max()))
 
-    def _add_scores(self, pool: int, rows: _Rows, eta: np.ndarray, p: np.ndarray, w: np.ndarray) -> None:
+    def _add_scores(self, query: GLMQuery, pool: int, rows: _Rows, p: np.ndarray, w: np.ndarray) -> None:
         C = self.confusion.shape[1]
         labels = rows.labels
         shown = p if p.shape[1] > 1 else np.column_stack([1 - p[:, 0], p[:, 0]])
@@ -293,11 +301,11 @@ class GLMStatistics(Statistics):
         self.confusion[pool] += found.reshape(C, C)
         for j in range(self.scores.shape[1]):
             own, probability = (1, p[:, 0]) if p.shape[1] == 1 else (j, p[:, j])
-            bins = bins_of(probability)
+            bins, n_bins = np.searchsorted(query.edges[j], probability, side="right"), self.scores.shape[3]
             mine = labels == own
-            self.scores[pool, j, 0] += np.bincount(bins, np.where(mine, 0.0, w), N_BINS)
-            self.scores[pool, j, 1] += np.bincount(bins, np.where(mine, w, 0.0), N_BINS)
-            self.scores[pool, j, 2] += np.bincount(bins, w * probability, N_BINS)
+            self.scores[pool, j, 0] += np.bincount(bins, np.where(mine, 0.0, w), n_bins)
+            self.scores[pool, j, 1] += np.bincount(bins, np.where(mine, w, 0.0), n_bins)
+            self.scores[pool, j, 2] += np.bincount(bins, w * probability, n_bins)
 
     def merge(self, other: GLMStatistics) -> GLMStatistics:
         merged = super().merge(other)

@@ -1,10 +1,10 @@
 """Histograms of scores, from which curves and areas are read.
 
-Where nothing is known of the scores, bins are even in t(p) = u / (4 + |u|), u = log(p / (1 - p)): nearly even in the log
-odds between 1 : 50 and 50 : 1, where the scores of one class among many lie as well as those of two, and ever wider beyond,
-so that even odds of 1 to a million have hundreds of bins. Where a sample of the scores is known, the bins are laid by it
-(drivers/evaluating/bins.py). They merge by adding. Two rows in the same bin cannot be told apart, so an area under the ROC
-curve is known to half the share of pairs that share a bin, and `auc` says how much that is.
+The bins are laid by a sample of the scores (drivers/evaluating/bins.py). Where nothing is known of them they are even in
+t(p) = u / (4 + |u|), u = log(p / (1 - p)): nearly even in the log odds between 1 : 50 and 50 : 1, where the scores of one
+class among many lie as well as those of two, and ever wider beyond, so that even odds of 1 to a million have hundreds of
+bins. Histograms merge by adding. Two rows in the same bin cannot be told apart, so an area under the ROC curve is known to
+half the share of pairs that share a bin, and `auc` says how much that is.
 """
 
 from __future__ import annotations
@@ -16,17 +16,8 @@ N_BINS = 4096
 SCALE = 4.0
 
 
-def bins_of(p: np.ndarray) -> np.ndarray:
-    """The bin of each probability, (n,), int64, rising with it."""
-    with np.errstate(divide="ignore"):
-        u = np.log(p) - np.log1p(-p)
-    with np.errstate(invalid="ignore"):
-        t = np.where(np.isinf(u), np.sign(u), u / (SCALE + np.abs(u)))
-    return np.clip(((t + 1) * (N_BINS / 2)).astype(np.int64), 0, N_BINS - 1)
-
-
 def bin_edges(n_bins: int = N_BINS) -> np.ndarray:
-    """The probabilities between bins, (n_bins + 1,), from 0 to 1."""
+    """The probabilities between bins that are even in t, (n_bins + 1,), from 0 to 1."""
     t = np.linspace(-1, 1, n_bins + 1)
     with np.errstate(divide="ignore", over="ignore"):
         u = SCALE * t / (1 - np.abs(t))
