@@ -85,7 +85,7 @@ class GLMQuery(Record):
             raise BadRecord("folds or trials that are not those of the candidates")
         if not _between(self.pool, NONE, m) or len(self.class_weights) not in (0, self.n_classes):
             raise BadRecord("histograms or weights of classes that are not those of the candidates")
-        if self.n_pools and (len(self.edges) != self.n_drawn or (np.diff(self.edges, axis=1) < 0).any()):
+        if self.n_pools and (len(self.edges) != self.n_drawn or (self.edges[:, 1:] < self.edges[:, :-1]).any()):
             raise BadRecord("bins of scores that are not those of the classes")
 
     @classmethod
