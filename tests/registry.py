@@ -41,6 +41,7 @@ from jobs.mr_count import MRCount
 from jobs.mr_evaluate import MREvaluate
 from jobs.mr_glm import MRGLM
 from jobs.mr_glm_groups import MRGLMGroups
+from jobs.mr_glm_groups_start import MRGLMGroupsStart
 from jobs.mr_glm_scores import MRGLMScores
 from jobs.mr_gmm import MRGMM
 from jobs.mr_keyed import KeyedAnswer, MRKeyed
@@ -51,6 +52,7 @@ from jobs.mr_pack import MRPack
 from jobs.mr_profile import MRProfile
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
+from jobs.mr_score import MRScore
 from jobs.mr_texts import MRTexts
 from jobs.mr_wols import MRWOLS
 from jobs.mr_wols_folds import MRWOLSFolds
@@ -166,6 +168,8 @@ def _evaluation_query(rng: np.random.Generator, p: int, task: str) -> Evaluation
 
 # The jobs that gather no statistic: they pack text where it lies.
 PACKING_JOBS = (MRPack, MRTexts, MRManifest)
+# Of packed rows, but without a statistic of their own: one writes a line a row, one has that of MRWOLSGroups.
+OTHER_JOBS = (MRScore, MRGLMGroupsStart)
 
 ENTRIES = [
     Entry(

@@ -26,11 +26,22 @@ from jobs.kernels.glm import GLMStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.mr_pack import MRPack
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery, Subtree, TaskReport
+from jobs.mr_score import MRScore
 from jobs.mr_wols import MRWOLS
 from jobs.query_job import QueryJob, load_query
 from jobs.records import Record
 from jobs.text import TextFormat
-from tests.registry import ENTRIES, PACKING_JOBS, STATISTICS, gather, make_blocks, run_job, write_blocks, write_query
+from tests.registry import (
+    ENTRIES,
+    OTHER_JOBS,
+    PACKING_JOBS,
+    STATISTICS,
+    gather,
+    make_blocks,
+    run_job,
+    write_blocks,
+    write_query,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "jobs").glob("mr_*.py"))
@@ -444,7 +455,7 @@ def test_a_task_emits_few_records_of_one_key_in_the_order_of_the_data(case, tmp_
 
 
 def test_every_job_file_is_in_the_registry():
-    jobs = {entry.job for entry in STATISTICS} | set(PACKING_JOBS)
+    jobs = {entry.job for entry in STATISTICS} | {*PACKING_JOBS, *OTHER_JOBS}
     assert {path.stem for path in JOBS} == {job.__module__.rpartition(".")[2] for job in jobs}
 
 
@@ -475,12 +486,13 @@ def test_a_job_file_has_one_job_class_and_runs_it(path):
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda path: path.stem)
 def test_a_job_has_one_step_and_no_option_that_mrjob_takes_for_a_step(path):
-    jobs = [*(entry.job for entry in STATISTICS), *PACKING_JOBS]
+    jobs = [*(entry.job for entry in STATISTICS), *PACKING_JOBS, *OTHER_JOBS]
     job_class = next(job for job in jobs if job.__module__ == f"jobs.{path.stem}")
     job = job_class(["--no-conf"])
     (step,) = job.steps()
     assert step.description()["type"] == "streaming"
-    assert set(step.description()) == {"type", "mapper", "reducer"} - ({"reducer"} if job_class is MRPack else set())
+    without = {"reducer"} if job_class in (MRPack, MRScore) else set()
+    assert set(step.description()) == {"type", "mapper", "reducer"} - without
     plain = MRJob(["--no-conf"])
     known = {name for action in plain.arg_parser._actions for name in action.option_strings}
     ours = {name for action in job.arg_parser._actions for name in action.option_strings} - known
