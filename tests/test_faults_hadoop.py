@@ -191,7 +191,7 @@ def test_a_file_that_another_run_brings_meanwhile_is_as_good(home, tmp_path):
     folder = f"/tmp/{tmp_path.name}-{os.getpid()}"
     for _ in range(2):
         files.put([b"the ", b"same"], f"{folder}/code/jobs.zip", f"{folder}/tmp/r-0123abcd/jobs.zip")
-        assert files.read(f"{folder}/code/jobs.zip") == b"the same"
+        assert b"".join(files.lines(f"{folder}/code/jobs.zip")) == b"the same"
     assert files.remove(folder)
     assert not files.remove(folder)
 
