@@ -3,9 +3,6 @@ mrjob.conf and pack cache."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
 import json
 import os
 import signal
@@ -41,8 +38,7 @@ def private_surroundings(tmp_path, monkeypatch):
 
 
 class Driver:
-    """Runs a driver: in this process, which saves the second that a new one takes to begin, or, where a test says what its
-    surroundings are or takes its `command`, as a program of its own."""
+    """Runs a driver as a program of its own."""
 
     def __init__(self, name: str) -> None:
         self.script = ROOT / "drivers" / f"{name}.py"
@@ -51,24 +47,7 @@ class Driver:
         return [sys.executable, str(self.script), *map(str, arguments)]
 
     def __call__(self, *arguments: object, **keywords) -> subprocess.CompletedProcess:
-        if not keywords:
-            return self._here([*map(str, arguments)])
         return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=600, **keywords)
-
-
-    def _here(self, arguments: list[str]) -> subprocess.CompletedProcess:
-        main = importlib.import_module(f"drivers.{self.script.stem}").main
-        out, err, argv, place = io.StringIO(), io.StringIO(), sys.argv, os.getcwd()
-        sys.argv = [str(self.script), *arguments]
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = main(arguments)
-        except SystemExit as wrong_usage:
-            status = wrong_usage.code
-        finally:
-            sys.argv = argv
-            os.chdir(place)
-        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
