@@ -38,6 +38,8 @@ OF_SCORES = ("negatives", "positives", "p_sum")
 VALUES = 1 << 21
 # Beyond any error.
 NEVER = 1e308
+# More models, segments, classes or replicates than these, or bytes of sums, are no question.
+MOST, MOST_BYTES = 1 << 16, 1 << 31
 # A share of nothing: below the smallest |y| that an error is divided by; and the nearest that a probability is to certain.
 EPSILON = float(np.finfo(float).eps)
 # Rounding in a file may move the sum of some probabilities so far from 1.
@@ -78,6 +80,9 @@ class EvaluationQuery(Record):
         super().__post_init__()
         if self.task not in TASKS or min(self.n_models, self.n_segments, self.coarse) < 1 or self.n_replicates < 0:
             raise BadRecord(f"an evaluation of the task {self.task!r} with {self.n_segments} segments")
+        counts = (self.n_models, self.n_true, self.n_predicted, self.n_segments, self.n_replicates, self.coarse)
+        if min(counts) < 0 or max(counts) > MOST or self.n_bytes > MOST_BYTES:
+            raise BadRecord("an evaluation of more models, segments, classes or replicates than there can be")
         if not (self.edges[:, 1:] >= self.edges[:, :-1]).all():  # some end in infinities
             raise BadRecord("edges of bins that do not ascend")
         if self.means.shape != (len(self.masses), len(self.center)) and len(self.means):
