@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if wants_foresight(options):
         return look_ahead(options, contents_for(options, asked), lambda options, pack: foresee(options, asked, pack))
     workspace, result = judge(options, asked)
-    workspace.finish(result, print_result)
+    workspace.finish(told_of(workspace, result), print_result)
     return OK
 
 
@@ -77,8 +77,14 @@ def evaluate(inputs: Sequence[str] | str, **arguments: Any) -> tuple[dict[str, A
     options = parse_call(make_parser(), inputs, {"quiet": True, **arguments})
     with leaving_nothing_half_done(options), one_blas_thread():
         workspace, result = judge(options, prepare(options))
-        workspace.finish(result, None)
-    return readable({**result, "warnings": workspace.all_warnings()}), workspace.run
+        told = told_of(workspace, result)
+        workspace.finish(told, None)
+    return readable(told), workspace.run
+
+
+def told_of(workspace: EvaluationWorkspace, result: dict[str, Any]) -> dict[str, Any]:
+    """The result with what the user must know of it, as in evaluation.json."""
+    return {**result, "warnings": workspace.all_warnings()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,6 +41,7 @@ class Results:
     """A driver's run directory, where its result goes and what is told of it."""
 
     pack: Pack | None = None
+    result = MODEL  # the file of it
 
     def __init__(self, options: argparse.Namespace, name: str) -> None:
         self.options, self.name = options, name
@@ -72,30 +73,36 @@ class Results:
         """Removes what the run has outside its directory; called however it ends."""
 
     def finish(self, model: dict[str, Any], print_result: Callable[..., None] | None) -> None:
-        """Writes the model and the report, prints the result unless `print_result` is None, says where everything lies."""
-        self.directory.write_json(MODEL, {**model, "warnings": self.all_warnings()})
+        """Writes the result and the report, prints the result unless `print_result` is None, says where everything lies."""
+        told = {**model, "warnings": self.all_warnings()}
+        self.directory.write_json(self.result, told)
         if print_result and self.options.json:
             print(json.dumps(readable(model), allow_nan=False))
         elif print_result:
-            print_result(model, self.all_warnings())
+            print_result(model, told["warnings"])
         sys.stdout.flush()
         self.close()
-        self.progress.say(f"model   {os.path.relpath(self.directory.file(MODEL))}")
+        what = "model" if self.result == MODEL else "result"
+        self.progress.say(f"{what:7} {os.path.relpath(self.directory.file(self.result))}")
         if self.options.report:
-            self._report()
+            self._report(told)
         self._forget_standard_input()
         self.directory.close()
 
-    def _report(self) -> None:
+    def _report(self, told: dict[str, Any]) -> None:
         """Writes the report; one that fails is told and takes nothing from the result."""
-        from drivers.report import write_report
-
         try:
-            self.progress.say(f"report  {os.path.relpath(write_report(self.directory, self.pack))}")
+            self.progress.say(f"report  {os.path.relpath(self._write_report(told))}")
         except Exception as error:
             with open(self.directory.file(LOG), "a", encoding="utf-8") as log:
                 traceback.print_exc(file=log)
             print(f"the report could not be made ({error}); the log is {log.name}", file=sys.stderr)
+
+    def _write_report(self, told: dict[str, Any]) -> str:
+        """Gives the path of the page of what was told; that of a model is made from its file."""
+        from drivers.report import write_report
+
+        return write_report(self.directory, self.pack)
 
     def abandon(self) -> None:
         """Lets go of the run directory, and removes that of a run which ended before its first pass."""
@@ -242,7 +249,10 @@ def input_options(options: argparse.Namespace) -> InputOptions:
     )  # fmt: skip
 
 
-def _program(name: str) -> str | None:
-    """The program as the user wrote it; None where this was called from Python."""
-    typed = sys.argv[0]
-    return typed if os.path.basename(typed) in (f"run_{name}.py", f"{name}.py") else None
+def _program(name: str) -> str:
+    """The program as the user wrote it, or where it lies in the tree if this was called from Python."""
+    typed, scripts = sys.argv[0], (f"run_{name}.py", f"{name}.py")
+    if os.path.basename(typed) in scripts:
+        return typed
+    there = os.path.dirname(os.path.abspath(__file__))
+    return os.path.join("drivers", next(script for script in scripts if os.path.exists(os.path.join(there, script))))

@@ -16,7 +16,7 @@ MODELS_SHOWN, SEGMENTS_SHOWN, CLASSES_SHOWN = 4, 20, 12
 BEST = {"f1": "largest F1", "youden": "recall less fall-out", "cost": "least cost"}
 
 
-def print_result(result: dict[str, Any]) -> None:
+def print_result(result: dict[str, Any], warnings: list[str]) -> None:
     """The measures with their intervals, classes, thresholds and segments, and what to know of them."""
     console = open_console()
     console.print(headline(result))
@@ -42,7 +42,7 @@ def print_result(result: dict[str, Any]) -> None:
             ("largest share of one row", f"{100 * training['largest_weight_share']:.3g} %"),
         ]
     console.print(pairs_table(pairs))
-    print_remarks(console, result["warnings"])
+    print_remarks(console, warnings)
 
 
 def _one(result: dict[str, Any], model: dict[str, Any]) -> Table:

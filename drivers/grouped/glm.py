@@ -29,18 +29,16 @@ KIND = "glm-groups"
 
 @dataclass
 class GLMGroupsState(Record):
-    """All groups between two passes; see GLMGroupsQuery. alive: (1,), whether one of them goes on: for the loop they are
-    one candidate."""
+    """Between two passes: the question, of all groups, those that have ended too. alive: (1,), whether one of them goes on:
+    for the loop they are one candidate."""
 
-    family: str
-    link: str
-    alpha: float
-    l2: float
-    by_mean: bool
-    tol: float
-    frequency: bool
-    groups: GLMGroups
+    question: GLMGroupsQuery
     alive: np.ndarray = array_field("|b1", 1)
+
+    @property
+    def groups(self) -> GLMGroups:
+        """All groups."""
+        return self.question.groups
 
     @property
     def running(self) -> np.ndarray:
@@ -51,9 +49,7 @@ class GLMGroupsState(Record):
         """What the next pass needs of the groups that go on."""
         groups = self.groups.take(self.running)
         fractions = FIRST if np.isnan(groups.objective).any() else LATER
-        return GLMGroupsQuery(
-            self.family, self.link, self.alpha, self.l2, self.by_mean, self.tol, self.frequency, groups, np.array(fractions)
-        )
+        return dataclasses.replace(self.question, groups=groups, fractions=np.array(fractions))
 
     def retire(self, done: np.ndarray) -> GLMGroupsState:
         """The state with the loop at its end, where the mask (1,) says so."""
@@ -72,14 +68,14 @@ def update(state: GLMGroupsState, found: GLMGroups) -> GLMGroupsState:
     for f in dataclasses.fields(GLMGroups):
         fields[f.name] = getattr(state.groups, f.name).copy()
         fields[f.name][at] = getattr(found, f.name)
-    return dataclasses.replace(state, groups=GLMGroups(**fields))
+    return dataclasses.replace(state, question=dataclasses.replace(state.question, groups=GLMGroups(**fields)))
 
 
 def distance(old: GLMGroupsState, new: GLMGroupsState, _: object) -> np.ndarray:
     """The largest gap of the groups that go on, (1,); 0 when none does."""
     gaps = new.groups.gap[new.running]
     known = gaps[np.isfinite(gaps)]
-    return np.array([0.0 if not len(gaps) else max(known.max(initial=0.0), 2 * new.tol)])
+    return np.array([0.0 if not len(gaps) else max(known.max(initial=0.0), 2 * new.question.tol)])
 
 
 def fit_glm_groups(
@@ -106,10 +102,11 @@ def fit_glm_groups(
             len(design.feature_names) + bool(design.offset), bool(design.offset), least, frequency,
         )  # fmt: skip
         groups = run.scan("start", MRGLMGroupsStart, question, dataclasses.replace(design, features=columns, offset=None))
-        state = GLMGroupsState(
+        query = GLMGroupsQuery(
             settings.family, settings.link, settings.alpha, l2, settings.by_mean, settings.tol, frequency, groups,
-            np.array([True]),
+            np.array(FIRST),
         )  # fmt: skip
+        state = GLMGroupsState(query, np.array([True]))
         return dataclasses.replace(state, alive=np.array([bool(state.running.any())]))
 
     fit = run.iterate(
@@ -129,16 +126,16 @@ def fit_glm_groups(
 def fits_of(state: GLMGroupsState, has_offset: bool) -> GroupFits:
     """The groups at their ends: of one that is not fitted neither coefficients nor errors are told; with an offset
     the model without features, which is no closed form, is not there to compare with."""
-    groups = state.groups
+    groups, family, frequency = state.groups, state.question.family, state.question.frequency
     fitted = groups.status == FITTED
-    phi = dispersion(groups, state.family, state.frequency)
+    phi = dispersion(groups, family, frequency)
     with np.errstate(divide="ignore", invalid="ignore"):
         explained = np.where((groups.null_loss > 0) & fitted & (not has_offset), 1 - groups.loss / groups.null_loss, np.nan)
     measures = {"d_squared": explained, "dispersion": np.where(fitted, phi, np.nan), "target_mean": groups.target_mean}
     coefficients = np.where(fitted[:, None], groups.coefficients, np.nan)
     errors = np.where(fitted[:, None], groups.standard_errors, np.nan)
-    has_phi = state.family in families.WITH_DISPERSION
-    df = df_residuals(groups, state.frequency) if has_phi else np.full(len(fitted), np.inf)
+    has_phi = family in families.WITH_DISPERSION
+    df = df_residuals(groups, frequency) if has_phi else np.full(len(fitted), np.inf)
     return GroupFits(
         groups.keys, groups.n_rows, groups.weight_sum, groups.status, STATUSES, measures, coefficients, errors, df
     )

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
 from drivers.grouped.fits import GroupFits
@@ -101,18 +100,3 @@ class GroupTable:
             np.column_stack(numbers[N_FIRST :: len(EACH)]),
             np.column_stack(numbers[N_FIRST + 1 :: len(EACH)]),
         )
-
-    def predictors(self, groups: pa.Array, X: np.ndarray) -> np.ndarray:
-        """a_g + x'b_g for rows of these groups, texts or numbers as they were when the table was made; X (n, p).
-
-        NaN for a group that is not there or not fitted; shape (n,).
-        """
-        known = self.groups
-        if not pa.types.is_string(groups.type):
-            known = known.cast(groups.type)
-        place = pc.index_in(groups, value_set=known)
-        at = place.fill_null(-1).to_numpy(zero_copy_only=False)
-        coefficients = self.coefficients[at]
-        found = coefficients[:, 0] + np.einsum("ij,ij->i", X, coefficients[:, 1:])
-        found[at < 0] = np.nan
-        return found

@@ -32,6 +32,6 @@ def write_report(directory: RunDirectory, pack: Pack | None) -> str:
     if pack is not None:
         run_sections.add_columns(page, model, pack)
     run_sections.add_passes(page, passes)
-    run_sections.add_again(page, model, directory)
+    run_sections.add_again(page, directory)
     directory.write(REPORT, page.render())
     return directory.file(REPORT)

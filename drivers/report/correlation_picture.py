@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from drivers.report.figures import Picture, draw, label
 from drivers.report.formats import number
+from drivers.report.heat_map import paint_correlations
 from drivers.run_directory import RunDirectory
 
 COLUMNS_SHOWN = 30
-# In more columns than these a number does not fit its square.
-NUMBERED = 9
 PAIRS_TOLD = 4
 
 
@@ -34,27 +33,9 @@ def _draw(directory: RunDirectory, model: dict[str, Any], values: np.ndarray) ->
     size = 10.0 if n <= 12 else 9.0 if n <= 20 else 7.5
 
     def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.set_facecolor("#c3cad3")
-        image = axes.imshow(
-            np.ma.masked_invalid(part), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
-        )
-        texts = [label(names[j], 18) for j in shown]
-        axes.set_xticks(range(n), texts, rotation=90 if n > 4 else 0, fontsize=size)
-        axes.set_yticks(range(n), texts, fontsize=size)
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+        axes = paint_correlations(figure, part, [label(names[j], 18) for j in shown], size)
         axes.axhline(n - 1.5, color="white", linewidth=2)
         axes.axvline(n - 1.5, color="white", linewidth=2)
-        if n <= NUMBERED:
-            for i in range(n):
-                for j in range(n):
-                    if np.isfinite(part[i, j]):
-                        color = "white" if abs(part[i, j]) > 0.6 else "black"
-                        axes.text(j, i, _short(part[i, j]), ha="center", va="center", color=color, fontsize=size)
-        figure.colorbar(image, ax=axes, label="correlation", pad=0.02, aspect=30, ticks=[-1, -0.5, 0, 0.5, 1])
 
     weighted = "weighted " if model["weight"] else ""
     of = (
@@ -69,11 +50,6 @@ def _draw(directory: RunDirectory, model: dict[str, Any], values: np.ndarray) ->
     )
     height = 1.6 + 0.5 * n if n <= 6 else 4.9
     return draw(directory, "correlations", height, f"Heat map of correlations. {told}", caption, paint)
-
-
-def _short(value: float) -> str:
-    text = f"{value:.2f}"
-    return {"-0.00": "0.00"}.get(text, text)
 
 
 def _shown(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from drivers.report.figures import OURS, POINTS, WIDTH, Picture, draw, label
 from drivers.report.formats import number
+from drivers.report.heat_map import paint_correlations
 from drivers.run_directory import RunDirectory
 from drivers.wording import count
 
@@ -17,7 +18,7 @@ ACROSS, DOWN = 3, 8
 # In inches.
 PANEL_WIDTH, PANEL_HEIGHT, BAR_HEIGHT, MARGIN = 1.85, 1.05, 0.55, 0.05
 LEAST_SHARE = 0.01  # of the most frequent text
-MOST_PICTURES, BARS, CORRELATED_SHOWN, NUMBERED, TOLD = 15, 8, 40, 9, 4
+MOST_PICTURES, BARS, CORRELATED_SHOWN, TOLD = 15, 8, 40, 4
 
 
 def draw_histograms(directory: RunDirectory, profile: dict[str, Any]) -> list[Picture]:
@@ -125,29 +126,7 @@ def draw_correlations(
     size = 10.0 if n <= 12 else 8.5 if n <= 20 else 6.0
 
     def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.set_facecolor("#c3cad3")
-        image = axes.imshow(np.ma.masked_invalid(part), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-        texts = [label(names[j], 16) for j in shown]
-        axes.set_xticks(range(n), texts, rotation=90 if n > 4 else 0, fontsize=size)
-        axes.set_yticks(range(n), texts, fontsize=size)
-        axes.tick_params(length=0)
-        axes.grid(visible=False)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        for i, j in np.ndindex(n, n) if n <= NUMBERED else ():
-            if np.isfinite(part[i, j]):
-                color = "white" if abs(part[i, j]) > 0.6 else "black"
-                axes.text(
-                    j,
-                    i,
-                    f"{part[i, j] + 0.0:.2f}".replace("-0.00", "0.00"),
-                    ha="center",
-                    va="center",
-                    color=color,
-                    fontsize=size,
-                )
-        figure.colorbar(image, ax=axes, label="correlation", pad=0.02, aspect=30, ticks=[-1, -0.5, 0, 0.5, 1])
+        paint_correlations(figure, part, [label(names[j], 16) for j in shown], size)
 
     of = (
         "all columns of numbers" if n == len(names) else f"the {n} of {len(names)} columns most correlated with another one"

@@ -42,7 +42,7 @@ def write_report(directory: RunDirectory, pack: Pack, result: dict[str, Any]) ->
     run_sections.add_rows(page, result, _weights(result))
     _add_columns(page, result, pack)
     run_sections.add_passes(page, passes)
-    run_sections.add_again(page, {"kind": "evaluate"}, directory)
+    run_sections.add_again(page, directory)
     directory.write(REPORT, page.render())
     return directory.file(REPORT)
 

@@ -130,10 +130,10 @@ def add_passes(page: Page, passes: list[dict[str, Any]]) -> None:
     page.paragraph("passes.jsonl in the run directory has every pass with the command that runs it again.", "note")
 
 
-def add_again(page: Page, model: dict[str, Any], directory: RunDirectory) -> None:
+def add_again(page: Page, directory: RunDirectory) -> None:
     """The command lines of this run."""
     options = directory.read_json(OPTIONS)
-    program = ["python", options.get("program") or os.path.join("drivers", f"run_{model['kind'].partition('-')[0]}.py")]
+    program = ["python", options["program"]]
     page.heading("Run it again")
     if "argv" in options:
         folder = options.get("working_dir")
