@@ -10,11 +10,9 @@ quantiles, with the whole table in memory; ours states its errors, and they are 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +21,12 @@ import pyarrow as pa
 from pyarrow import csv as pacsv
 
 try:
-    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars
-    from bench.machine import versions
+    from bench.bars import bars_parser, conclude
+    from bench.linear import ROOT, Bar, Benchmark, Side, available, peer_side
     from bench.measure import Usage
 except ImportError:  # started as a script: its own folder is on the path instead of the project's
-    from linear import ROOT, Bar, Benchmark, Side, available, peer_side, print_bars  # type: ignore[no-redef]
-    from machine import versions  # type: ignore[no-redef]
+    from bars import bars_parser, conclude  # type: ignore[no-redef]
+    from linear import ROOT, Bar, Benchmark, Side, available, peer_side  # type: ignore[no-redef]
     from measure import Usage  # type: ignore[no-redef]
 
 SMALL, LARGE = 1_000_000, 5_000_000
@@ -140,13 +138,8 @@ def _rows(rng: np.random.Generator, n: int) -> pa.Table:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    parser = bars_parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[SMALL, LARGE], help="Default: %(default)s")
-    parser.add_argument("--repeat", type=int, default=3, help="measured runs of each side. Default: %(default)s")
-    parser.add_argument("--sides", nargs="+", metavar="SIDE", help="only these. Default: all")
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "bench", help="of the data. Default: build/bench")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write every figure to this file")
-    parser.add_argument("--check", action="store_true", help="end with status 1 where a bar fails")
     options = parser.parse_args(argv)
     options.cache.mkdir(parents=True, exist_ok=True)
     table: dict[int, dict[str, Any]] = {}
@@ -157,14 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(dir=options.cache, prefix="work-") as work:
             table[rows] = Benchmark(available(sides, DRIVER), data, Path(work)).run(options.repeat)
         print_table(rows, table[rows])
-    promises = bars(table)
-    print("\nbars (ratios of medians; of minima in parentheses)")
-    print_bars(promises)
-    if options.json:
-        told = [{**asdict(bar), "verdict": bar.verdict} for bar in promises]
-        report = {"versions": versions(), "repeat": options.repeat, "results": table, "bars": told}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 1 if options.check and any(bar.verdict == "FAIL" for bar in promises) else 0
+    return conclude(options, table, bars(table))
 
 
 if __name__ == "__main__":
