@@ -17,7 +17,7 @@ TEXTS_SHOWN = 3
 def columns_of(pack: Pack, design: Design) -> list[dict[str, Any]]:
     """Name, role, kind, missing cells and extremes of each column, those that were left out last with the reason."""
     manifest = pack.manifest
-    roles = dict.fromkeys(design.features, "feature")
+    roles = dict.fromkeys(design.sources(), "feature")
     for role in ("target", "weight", "offset", "id", "fold", "cluster", "group"):
         if name := getattr(design, role):
             roles[name] = f"{roles[name]}, {role}" if name in roles else role

@@ -9,17 +9,19 @@ are made of.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from drivers.model_kinds import KINDS
+from jobs.design import Design
 from jobs.errors import ScanError
 
 FORMAT, VERSION = "scanlearn-model", 1
 
 
 def make_model(
-    kind: str, design: Any, parameters: dict[str, Any], inference: dict[str, Any], training: dict[str, Any]
+    kind: str, design: Design, parameters: dict[str, Any], inference: dict[str, Any], training: dict[str, Any]
 ) -> dict[str, Any]:
     """The content of a model file."""
     return {
@@ -31,9 +33,16 @@ def make_model(
         "weight": design.weight,
         "parameters": parameters,
         "inference": inference,
-        "design": {name: value for name, value in design.to_json().items() if name not in ("levels", "held_out")},
+        "design": design_json(design),
         "training": training,
     }
+
+
+def design_json(design: Design) -> dict[str, Any]:
+    """What a model says of its design: all that rows to be scored meet."""
+    recipe = None if design.recipe is None else design.recipe.for_scoring()
+    told = dataclasses.replace(design, recipe=recipe).to_json()
+    return {name: value for name, value in told.items() if name not in ("levels", "held_out")}
 
 
 def load_model(path: str) -> dict[str, Any]:

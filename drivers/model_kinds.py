@@ -39,6 +39,7 @@ KINDS = {
     ),
     "gmm": Kind("drivers.report.gmm", f"{_SCORERS}:mixture_scorer", "drivers.clustering.estimators:to_sklearn_mixture"),
     "profile": Kind("drivers.report.describe"),
+    "recipe": Kind("drivers.report.recipe"),
 }
 # Whose parameters are a table of groups.
 GROUPED = ("wols-groups", "glm-groups")

@@ -1,34 +1,43 @@
-"""Which column plays which role, checked against the manifest before a pass is spent."""
+"""Which column plays which role, and what the recipe makes of them, checked before a pass of the fit is spent."""
 
 from __future__ import annotations
 
 import argparse
-import re
-import shlex
-from functools import partial
-
-import numpy as np
+import dataclasses
 
 from drivers.designs import id_hashes, level_of_codes
 from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
-from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number, to_arrow
-from drivers.packing.locate import first_row_where, place_of_row
-from drivers.wording import count
-from jobs.design import Design, missing_cells
-from jobs.errors import ScanError, quoted
+from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number
+from drivers.preparing.learning import Scan, scan_of_sample
+from drivers.preparing.options import add_recipe_options, asked_of
+from drivers.preparing.recipe_file import ROLES
+from drivers.preparing.recipes import filled_by, follow, inputs_for, recipe_is_wanted
+from drivers.role_checks import (
+    IDENTITIES,
+    SHOWN,
+    check_constant,
+    check_empty,
+    check_enough_rows,
+    check_group,
+    check_missing,
+    check_names,
+    check_offset,
+    check_weights,
+    check_written_numbers,
+    exclude_option,
+    may_have_few_rows,
+)
+from drivers.wording import listed
+from jobs.design import Design
+from jobs.errors import ScanError
 
 # Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
 MOST_CATEGORIES = 2000
-_SHOWN = 6
-# The roles of columns that only tell rows apart, and the option that names each.
-IDENTITIES = {"id": "id", "fold": "fold_by", "cluster": "cluster"}
-# Numbers as people and spreadsheets write them: 1,5  1.234,56  1,234,567  5 %  $3.20.
-_WRITTEN_NUMBER = re.compile(r"[-+]?[$€£]?\s?\d{1,3}(?:([,.' ]?)\d{3}(?:\1\d{3})*)?(?:[.,]\d+)?\s?[%$€£]?", re.ASCII)
 
 
-def add_role_options(parser: argparse.ArgumentParser, target: bool = True) -> None:
-    """--target unless nothing is to be explained, --features, --exclude, --weight and --id."""
+def add_role_options(parser: argparse.ArgumentParser, target: bool = True, recipe: bool = True) -> None:
+    """--target unless nothing is to be explained, --features, --exclude, --weight and --id, and those of a recipe."""
     from drivers.options import names
 
     roles = parser.add_argument_group("roles of the columns")
@@ -43,12 +52,28 @@ def add_role_options(parser: argparse.ArgumentParser, target: bool = True) -> No
     roles.add_argument("--exclude", type=names, default=[], metavar="NAMES", help="columns that are no features")
     roles.add_argument("--weight", metavar="NAME", help="the column of row weights; Default: every row weighs the same")
     roles.add_argument("--id", metavar="NAME", help="a column from which random choices about a row are drawn")
+    if recipe:
+        add_recipe_options(parser)
+
+
+def take_recipe(options: argparse.Namespace) -> None:
+    """Takes from the recipe what the options do not say: roles, and which columns are text."""
+    if options.recipe is None:
+        options.text = list(dict.fromkeys([*options.text, *(options.date_formats or {})]))
+        return
+    file = options.recipe
+    for role in ROLES:
+        if getattr(options, role, None) is None and role in file.roles:
+            setattr(options, role, file.roles[role])
+    options.text = list(dict.fromkeys([*options.text, *file.recipe.texts, *file.recipe.formats]))
 
 
 def contents_for(options: argparse.Namespace) -> PackContents:
     """What the pack must hold: the columns with a role where the features are named, else all."""
     features, identities = getattr(options, "features", None), _identities(options)
     chosen = None
+    if getattr(options, "recipe", None) is not None:
+        features = options.recipe.recipe.inputs
     if features is not None:
         named = {*features, options.target, options.weight, _offset(options), _group(options), *identities.values()}
         chosen = tuple(sorted(name for name in named if name))
@@ -56,9 +81,10 @@ def contents_for(options: argparse.Namespace) -> PackContents:
     return PackContents(chosen, hashed, options.max_bad_rows, options.sample_rows)
 
 
-def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[str]]:
+def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = None) -> tuple[Design, list[str]]:
     """The design step of a run, and what the user should know about it.
 
+    :param scan: by which a recipe is learned; None to learn it of the sample, for a look ahead
     :raises ScanError: a role given twice, columns that cannot play theirs, a missing cell that is not to be dropped
     """
     identities = _identities(options)
@@ -75,21 +101,37 @@ def make_design(options: argparse.Namespace, pack: Pack) -> tuple[Design, list[s
         raise ScanError(f"the column {group!r} of the groups has another role; name another column with --group-by")
     design = Design(features, options.target, options.weight, missing=options.missing, offset=offset, group=group)
     design.id, design.fold, design.cluster = (identities.get(role) for role in IDENTITIES)
+    if options.recipe is not None:
+        design.recipe = dataclasses.replace(options.recipe.recipe, steps=[], features=features)
+    elif recipe_is_wanted(options):
+        design.recipe = inputs_for(features, asked_of(options), pack)
     if not pack.is_partial:
-        _check_empty(design, pack)
-    _check_missing(design, pack)
-    _check_weights(design, pack)
-    _check_offset(design, pack)
-    _check_group(design, pack)
-    _check_written_numbers(options, design, pack)
-    remarks += _code_texts(design, pack, getattr(options, "target_is_class", False))
-    _check_names(design)
+        check_empty(design, pack)
+    roles = [name for name in design.columns() if name not in design.sources()]
+    check_missing(roles, design.missing, pack)
+    check_weights(design, pack)
+    check_offset(design, pack)
+    check_group(design, pack)
+    check_written_numbers(options, design, pack)
+    remarks += code_texts(design, pack, getattr(options, "target_is_class", False))
+    filled: set[str] = set()
+    if design.recipe is not None:
+        design, more = follow(options, design, pack, scan or scan_of_sample(pack))
+        remarks += more
+        assert design.recipe is not None
+        filled = filled_by(design.recipe, pack)
+        if options.recipe is not None:
+            design.features = _chosen(options, design.features)
+        for name in design.features:
+            _check_number_of_categories(name, design.categories.get(name, []), "feature")
+    check_missing([name for name in design.sources() if name not in filled], design.missing, pack)
+    check_names(design)
     if not pack.is_partial:
-        if not _may_have_few_rows(options):
-            _check_enough_rows(design, pack)
+        if not may_have_few_rows(options):
+            check_enough_rows(design, pack)
         # Of several tables that will be added up, a column may have one value in each; and a constant tells no rows apart.
         may_be = options.target is None or bool(getattr(options, "save_statistics", None))
-        _check_constant(design, pack, may_be_features=may_be)
+        check_constant(design, pack, may_be_features=may_be)
     return design, remarks
 
 
@@ -108,28 +150,60 @@ def _group(options: argparse.Namespace) -> str | None:
 
 
 def _features(options: argparse.Namespace, pack: Pack) -> tuple[list[str], list[str]]:
+    """The columns of the table that features are made of, and a remark on the others."""
     manifest = pack.manifest
     roles = {options.target, options.weight, _offset(options), _group(options), *_identities(options).values()}
+    if options.recipe is not None:
+        features = options.recipe.recipe.inputs
+        for name in features:
+            manifest.index(name)
+            if name in roles - set(_identities(options).values()):
+                raise ScanError(f"the column {name!r} is one of the recipe's, and has another role")
+        return features, []
     others = {*roles, *options.exclude}
     if options.features is None:
         for name in options.exclude:
             manifest.index(name)
         free = [name for name in manifest.columns if name not in others]
-        features = [name for name in free if manifest.is_numeric(name) and manifest.kind(name) != DATE]
+        features = [name for name in free if _is_taken(name, options, pack)]
         return features, _remark_on(sorted({*free, *manifest.left_out} - {*features, *options.exclude}), pack)
-    for name in options.exclude:
-        if name not in options.features:
-            raise ScanError(f"--exclude {name}: there is no such name among --features")
-    features = [name for name in options.features if name not in options.exclude]
-    twice = sorted({name for name in features if features.count(name) > 1})
-    if twice:
-        raise ScanError(f"the feature {twice[0]!r} is named twice in --features")
+    features = _chosen(options, options.features)
     for name in features:
         if manifest.kind(name) == HASH:
             raise ScanError(f"the feature {name!r} has too many different texts to be one")
     if options.target is not None and options.target in features:
         raise ScanError(f"the target {options.target!r} is among the features; leave it out of --features")
     return features, []
+
+
+def _is_taken(name: str, options: argparse.Namespace, pack: Pack) -> bool:
+    """Whether a column is a feature where none are named: numbers, and what a step is of."""
+    asked, kind = asked_of(options), pack.manifest.kind(name)
+    if name in asked.names():
+        return True
+    if kind == DATE:
+        return asked.dates.every is not None
+    if kind == TEXT:
+        return asked.encode.every is not None
+    return pack.manifest.is_numeric(name)
+
+
+def _chosen(options: argparse.Namespace, known: list[str]) -> list[str]:
+    """Of the known names those that --features names, without those that --exclude does.
+
+    :raises ScanError: a name that is not known, or named twice
+    """
+    named = known if options.features is None else options.features
+    for name in named:
+        if name not in known:
+            raise ScanError(f"the recipe makes no feature {name!r}; it makes {listed(known)}")
+    for name in options.exclude:
+        if name not in named:
+            raise ScanError(f"--exclude {name}: there is no such name among --features")
+    features = [name for name in named if name not in options.exclude]
+    if twice := sorted({name for name in features if features.count(name) > 1}):
+        raise ScanError(f"the feature {twice[0]!r} is named twice in --features")
+    return features
 
 
 def _remark_on(names: list[str], pack: Pack) -> list[str]:
@@ -142,15 +216,16 @@ def _remark_on(names: list[str], pack: Pack) -> list[str]:
     for name in names:
         why = manifest.left_out.get(name) or kinds.get(manifest.kind(name), manifest.kind(name))
         told.append(f"{name} ({why})")
-    shown = ", ".join(told[:_SHOWN]) + (f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else "")
+    shown = ", ".join(told[:SHOWN]) + (f" and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
     return [f"not among the features, since they are no numbers: {shown}; --features names what is to be used"]
 
 
-def _code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
+def code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
     """Gives the design the texts and levels of its columns of text: in alphabetical order, whatever that of the rows, or
-    by size where all classes are numbers."""
+    by size where all classes are numbers. Those of a recipe are left to it."""
     remarks = []
-    for name in [*design.features, *([design.target] if design.target else [])]:
+    features = [name for name in design.features if name not in design.made]
+    for name in [*features, *([design.target] if design.target else [])]:
         if pack.manifest.kind(name) == HASH:
             raise ScanError(f"the column {name!r} has too many different texts for its role")
         if pack.manifest.kind(name) != TEXT:
@@ -158,19 +233,12 @@ def _code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
         texts = pack.texts[name]
         is_numbers = name == design.target and target_is_class and all(map(is_number, texts))
         categories = sorted(texts, key=float) if is_numbers else sorted(texts)
-        if len(categories) > MOST_CATEGORIES:
-            role, remedy = "feature", f"leave it out with {_exclude([name])}"
-            if name == design.target:
-                role, remedy = "target", "name another one with --target"
-            raise ScanError(
-                f"column {name!r} has {len(categories):,} different texts, and at most {MOST_CATEGORIES:,} can be told "
-                f"apart by a {role}; {remedy}"
-            )
+        _check_number_of_categories(name, categories, "target" if name == design.target else "feature")
         design.categories[name] = categories
         design.levels[name] = level_of_codes(texts, categories)
         if name == design.target and not target_is_class:
-            codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:_SHOWN]))
-            more = ", ..." if len(categories) > _SHOWN else ""
+            codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:SHOWN]))
+            more = ", ..." if len(categories) > SHOWN else ""
             remarks.append(f"the target {name!r} is text and is fitted as a number: {codes}{more}")
     for name in filter(None, (getattr(design, role) for role in IDENTITIES)):
         if pack.manifest.kind(name) == TEXT and name not in design.categories:
@@ -178,207 +246,14 @@ def _code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
     return remarks
 
 
-def _check_names(design: Design) -> None:
-    """:raises ScanError: a 0-1 column of a text that has the name of another feature"""
-    names = design.feature_names
-    if len(set(names)) < len(names):
-        twice = max(set(names), key=names.count)
-        raise ScanError(f"{twice!r} would be the name of two features, one of them a text's; leave one out with --exclude")
-
-
-def _check_empty(design: Design, pack: Pack) -> None:
-    """:raises ScanError: a column in a role that has no value at all; with it the features that are constant"""
-    manifest = pack.manifest
-    empty = [name for name in design.columns() if manifest.n_missing[manifest.index(name)] == manifest.n_rows]
-    for name in empty:
-        if name not in design.features:
-            option = next(
-                {**IDENTITIES, "group": "group_by"}.get(role, role)
-                for role in ("target", "weight", "offset", "group", *IDENTITIES)
-                if getattr(design, role) == name
-            )
-            raise ScanError(f"column {name!r} has no value in any row; name another one with --{option.replace('_', '-')}")
-    if empty:
-        constant = [name for name in _constant(design, pack) if name in design.features]
-        told = [f"{name!r} has no value in any row" for name in empty[:_SHOWN]]
-        told += [f"{name!r} is the same in every row" for name in constant[:_SHOWN]]
-        what = "column " if len(told) == 1 else ""
-        raise ScanError(f"{what}{', '.join(told)}; leave {_them(told)} out with {_exclude([*empty, *constant])}")
-
-
-def _them(things: list) -> str:
-    return "it" if len(things) == 1 else "them"
-
-
-def _exclude(names: list[str]) -> str:
-    """The option that leaves columns out, as a shell takes it."""
-    return f"--exclude {shlex.quote(','.join(names))}"
-
-
-def _check_missing(design: Design, pack: Pack) -> None:
-    for name in design.columns():
-        n_missing = int(pack.manifest.n_missing[pack.manifest.index(name)])
-        if n_missing and design.missing == "error":
-            found = first_row_where(pack, name, _absent)
-            place = place_of_row(pack, found[0]) if found else "a row"
-            more = f" (the first of {n_missing:,} such rows)" if n_missing > 1 else ""
-            raise ScanError(f"{place}, column {name!r}: the cell is missing{more}; --missing drop leaves such rows out")
-
-
-def _check_written_numbers(options: argparse.Namespace, design: Design, pack: Pack) -> None:
-    """:raises ScanError: a column of text that holds nothing but numbers written for people, and is not said to be text"""
-    for name in [*design.features, *([design.target] if design.target else [])]:
-        if pack.manifest.kind(name) != TEXT or name in options.text:
-            continue
-        texts = pack.texts[name]
-        codes = [code for code, text in enumerate(texts) if not is_number(text)]
-        if not codes or not all(map(_WRITTEN_NUMBER.fullmatch, texts)):
-            continue
-        found = first_row_where(pack, name, partial(np.isin, test_elements=codes))
-        assert found is not None
-        place, cell = place_of_row(pack, found[0]), cell_text(pack, name, found[1])
-        raise ScanError(
-            f"{place}, column {name!r}: {quoted(cell)} is not a number as programs write it; write it like 1234.5, or take "
-            f"the column as text with --text {name}"
-        )
-
-
-def cell_text(pack: Pack, name: str, value: float) -> str:
-    """A packed cell as it was written, or nearly so."""
-    kind = pack.manifest.kind(name)
-    values = np.array([value]) if kind == DATE else np.array([int(value)])
-    return str(to_arrow(values, kind, pack.texts.get(name), pack.manifest.types()[name])[0].as_py())
-
-
-def _absent(values: np.ndarray) -> np.ndarray:
-    found = missing_cells(values)
-    return np.zeros(len(values), bool) if found is None else found
-
-
-def _check_weights(design: Design, pack: Pack) -> None:
-    name = design.weight
-    if name is None:
+def _check_number_of_categories(name: str, categories: list[str], role: str) -> None:
+    """:raises ScanError: more than a model can have"""
+    if len(categories) <= MOST_CATEGORIES:
         return
-    manifest = pack.manifest
-    if not manifest.is_numeric(name) or manifest.kind(name) == DATE:
-        found = first_row_where(pack, name, lambda values: ~_absent(values))
-        assert found is not None
-        place = place_of_row(pack, found[0])
-        if manifest.kind(name) == INTEGER:
-            raise ScanError(f"{place}, column {name!r}: weights are numbers up to 2^53; divide these by a constant")
-        value = cell_text(pack, name, found[1])
-        raise ScanError(f"{place}, column {name!r}: {quoted(value)} is no weight; weights are numbers")
-    j = manifest.index(name)
-    if manifest.minima[j] < 0:
-        found = first_row_where(pack, name, lambda values: values < 0)
-        assert found is not None
-        place = place_of_row(pack, found[0])
-        raise ScanError(f"{place}, column {name!r}: the weight {found[1]:g} is negative; weights are 0 or more")
-    if manifest.maxima[j] == 0 and not pack.is_partial:
-        raise ScanError(f"all weights in column {name!r} are zero, so no row counts")
-
-
-def _check_offset(design: Design, pack: Pack) -> None:
-    name = design.offset
-    if name is not None and (not pack.manifest.is_numeric(name) or pack.manifest.kind(name) == DATE):
-        raise ScanError(f"the offset {name!r} is a column of {pack.manifest.kind(name)}; an offset is a column of numbers")
-
-
-def _check_group(design: Design, pack: Pack) -> None:
-    name = design.group
-    if name is not None and pack.manifest.kind(name) == HASH:
-        raise ScanError(
-            f"the column {name!r} has too many different texts to name groups by; name another column with --group-by, or "
-            "number its texts"
-        )
-
-
-def check_counts(design: Design, pack: Pack) -> None:
-    """:raises ScanError: a weight that is no whole number, where weights say how many rows a row stands for"""
-    name = design.weight
-    assert name is not None
-    found = first_row_where(pack, name, lambda values: np.where(_absent(values), 0, values) % 1 != 0)
-    if found is not None:
-        raise ScanError(
-            f"{place_of_row(pack, found[0])}, column {name!r}: the weight {found[1]:g} is no count of rows; "
-            "--weight-type frequency needs whole numbers"
-        )
-
-
-def check_clusters(design: Design, pack: Pack) -> None:
-    """:raises ScanError: rows that are all in one cluster"""
-    name = design.cluster
-    if value := _only_identity(pack, name):
-        raise ScanError(
-            f"all rows are in one cluster, {name!r} is {value}, and nothing tells how clusters vary; name another column "
-            "with --cluster"
-        )
-
-
-def check_folds(n_folds: int, design: Design, pack: Pack) -> None:
-    """:raises ScanError: folds that cannot all have a row"""
-    if n_folds == 1:
-        return
-    name = design.fold
-    if value := _only_identity(pack, name):
-        raise ScanError(f"all rows would share a fold, {name!r} is {value}; name another column with --fold-by")
-    if n_folds > pack.manifest.n_rows:
-        raise ScanError(
-            f"{count(pack.manifest.n_rows, 'row')} cannot be dealt to {n_folds} folds; ask for fewer with --folds"
-        )
-
-
-def _only_identity(pack: Pack, name: str | None) -> str | None:
-    """Likewise of a column that only tells rows apart, whose whole numbers may differ beyond the 53 bits of a minimum."""
-    return None if name is None or pack.manifest.kind(name) == INTEGER else _only_value(pack, name)
-
-
-def _may_have_few_rows(options: argparse.Namespace) -> bool:
-    """Whether what is fitted has a solution with fewer rows than coefficients."""
-    penalised = getattr(options, "penalty", "none") != "none" or getattr(options, "positive", False)
-    return penalised or getattr(options, "select", None) is not None
-
-
-def _check_enough_rows(design: Design, pack: Pack) -> None:
-    n_rows, n_coefficients = pack.manifest.n_rows, len(design.feature_names) + 1
-    if design.target is not None and n_rows < n_coefficients:
-        features = "1 feature" if n_coefficients == 2 else f"{n_coefficients - 1} features"
-        raise ScanError(
-            f"{n_rows} {'row is' if n_rows == 1 else 'rows are'} too few for {n_coefficients} coefficients, those of "
-            f"{features} and the intercept; name fewer with --features"
-        )
-
-
-def _check_constant(design: Design, pack: Pack, may_be_features: bool = False) -> None:
-    """:raises ScanError: a feature or target that has one value in every row; of features only if they may not"""
-    constant = _constant(design, pack)
-    if design.target in constant:
-        raise ScanError(f"the target {design.target!r} is {constant[design.target]}: there is nothing to explain")
-    if constant and not may_be_features:
-        told = [f"{name!r} is {value}" for name, value in constant.items()]
-        raise ScanError(
-            f"{', '.join(told[:_SHOWN])}, which cannot be told from the intercept; leave {_them(told)} out with "
-            f"{_exclude(list(constant))}"
-        )
-
-
-def _constant(design: Design, pack: Pack) -> dict[str, str]:
-    """The features, and perhaps the target, that have one value, and which."""
-    names = [*design.features, *([design.target] if design.target else [])]
-    values = {name: _only_value(pack, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _only_value(pack: Pack, name: str) -> str | None:
-    """The one value of a column and where it stands, in words; None where there are several, or nobody knows."""
-    manifest = pack.manifest
-    if manifest.kind(name) == HASH:
-        return None
-    j = manifest.index(name)
-    rows = "wherever it has a value" if manifest.n_missing[j] else "in every row"
-    if manifest.kind(name) == TEXT:
-        return f"{quoted(pack.texts[name][0])} {rows}" if manifest.n_texts[j] == 1 else None
-    if manifest.minima[j] == manifest.maxima[j]:
-        digits = " to the 53 bits of a number" if manifest.kind(name) == INTEGER else ""
-        return f"{manifest.minima[j]:.15g} {rows}{digits}"
-    return None
+    remedy = "name another one with --target"
+    if role == "feature":
+        remedy = f"group the rare ones with --min-frequency, or leave it out with {exclude_option([name])}"
+    raise ScanError(
+        f"column {name!r} has {len(categories):,} different texts, and at most {MOST_CATEGORIES:,} can be told apart by a "
+        f"{role}; {remedy}"
+    )

@@ -32,7 +32,8 @@ from drivers.model import make_model
 from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
-from drivers.roles import add_role_options, check_clusters, check_counts, check_folds, contents_for, make_design
+from drivers.role_checks import check_clusters, check_counts, check_folds
+from drivers.roles import add_role_options, contents_for, make_design
 from drivers.run import Run
 from drivers.terminal import groups_result, linear_result
 from drivers.trainer import fit_from_python, train_and_tell

@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     scoring = Scoring.of(options.model, options.confidence if options.intervals else None, options.keep)
     if wants_foresight(options):
         return look_ahead(options, contents_of(scoring, options), lambda options, pack: foresee(scoring, options, pack))
+    options.text = list(dict.fromkeys([*options.text, *scoring.texts()]))
     alias, is_url = options.runner or INLINE, "://" in options.out
     if alias == INLINE and not is_url:
         tell(stream(scoring, options), scoring, options)
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"jobs write CSV; name another --out, or leave --runner {alias} out for Parquet")
     workspace = Workspace(options, "score", contents_of(scoring, options))
     answer = (score_there if is_url else score_here)(scoring, workspace, options.out)
-    counted = Counted(answer.counts.read, answer.counts.missing, workspace.pack.manifest.n_rejected, "rejects.csv")
+    counted = Counted(answer.counts, workspace.pack.manifest.n_rejected, "rejects.csv")
     workspace.close()
     workspace.directory.close()
     tell(counted, scoring, options)
@@ -72,8 +73,10 @@ def tell(counted: Counted, scoring: Scoring, options: argparse.Namespace) -> Non
         return
     why = "a missing cell or an unknown text" + (", or a group without a model" if scoring.group else "")
     print(
-        f"{counted.n_rows:,} rows scored in {options.out}"
-        + (f", {counted.n_without:,} of them empty for {why}" if counted.n_without else "")
+        f"{counted.rows.read:,} rows scored in {options.out}"
+        + (f", {counted.rows.missing:,} of them empty for {why}" if counted.rows.missing else "")
+        + (f", {counted.rows.filled:,} with a missing cell that was filled" if counted.rows.filled else "")
+        + (f", {counted.rows.unknown:,} with a text that was not there in training" if counted.rows.unknown else "")
         + (f"; {counted.n_rejected} bad rows in {counted.rejects}" if counted.n_rejected else ""),
         file=sys.stderr,
     )

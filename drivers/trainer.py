@@ -10,7 +10,7 @@ from drivers.app import NOT_CONVERGED, OK, leaving_nothing_half_done, parse_call
 from drivers.foresight import Foresee, look_ahead, wants_foresight
 from drivers.model import make_model
 from drivers.options import Parser
-from drivers.roles import contents_for
+from drivers.roles import contents_for, take_recipe
 from drivers.run import Run
 from drivers.runners.execution import one_blas_thread
 from drivers.workspace import Results, Workspace
@@ -39,6 +39,7 @@ def train_on_rows(
 def train_and_tell(options: argparse.Namespace, train: Train, foresee: Foresee, print_result: Print) -> int:
     """Tells what would happen, where that was asked for, or trains, writes the model and the report, and prints; gives the
     exit status."""
+    take_recipe(options)
     if wants_foresight(options):
         return look_ahead(options, contents_for(options), foresee)
     results, model = train(options)
@@ -55,6 +56,7 @@ def fit_from_python(
     :raises ScanError: what the program would end with
     """
     options = parse_call(parser, inputs, {"quiet": True, **arguments})
+    take_recipe(options)
     with leaving_nothing_half_done(options), one_blas_thread():
         results, model = train(options)
         results.finish(model, None)

@@ -174,7 +174,7 @@ class Workspace(Results):
 
     def design(self) -> Design:
         """The design step by the role options, its remarks among the warnings of the run."""
-        design, remarks = make_design(self.options, self.pack)
+        design, remarks = make_design(self.options, self.pack, self.run.scan)
         self.run.warnings += remarks
         return design
 

@@ -5,7 +5,7 @@ The same numpy code runs in the mapper and wherever a model is applied, so train
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Optional
 
@@ -16,27 +16,34 @@ from jobs.blocks import Block
 from jobs.errors import BadBlock, BadRecord, BadRow, quoted
 from jobs.kernels.folds import Folds
 from jobs.kernels.keyed import keys_of
+from jobs.recipe import Recipe
+from jobs.recipe.frame import MISSING_LEVEL, UNKNOWN_LEVEL, Frame, either
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
-# What stands for a missing cell in a column of codes and in one of exact whole numbers; among floats it is NaN.
-MISSING_CODE = -1
+# What stands for a missing cell in a column of codes and in one of exact whole numbers; among floats it is NaN. A text that
+# was not there in training has a code of its own, in rows to be scored.
+MISSING_CODE, UNKNOWN_CODE = MISSING_LEVEL, UNKNOWN_LEVEL
 MISSING_INTEGER = -(2**63)
 
 
 @dataclass
 class RowCounts(Record):
-    """What became of the rows of a pass: read = used + rejected + missing."""
+    """What became of the rows of a pass: read = used + rejected + missing.
+
+    rejected: they cannot be read, or the recipe leaves them out of training. filled: rows of which the recipe filled a
+    missing cell; unknown: rows with a text in a feature that was not there in training.
+    """
 
     read: int = 0
     used: int = 0
     rejected: int = 0
     missing: int = 0
+    filled: int = 0
+    unknown: int = 0
 
     def __add__(self, other: RowCounts) -> RowCounts:
-        return RowCounts(
-            self.read + other.read, self.used + other.used, self.rejected + other.rejected, self.missing + other.missing
-        )
+        return RowCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass
@@ -127,7 +134,9 @@ class Design(Record):
     code's hash.
     fold: the column whose values keep rows together in one fold. cluster: the column whose values group dependent errors.
     held_out: the rows of its holdout count as if they had no weight. offset: the column that stands in a linear predictor
-    with the coefficient 1. group: the column whose values have a model each; a text's codes are its values.
+    with the coefficient 1. group: the column whose values have a model each; a text's codes are its values. recipe: makes
+    columns of others, before all this; a feature is one of these where there is one of its name. Its columns of text have
+    levels too: of each code the place of its text, or the date that it stands for.
     """
 
     features: list[str]
@@ -142,6 +151,7 @@ class Design(Record):
     held_out: Optional[Folds] = None  # noqa: UP045
     offset: Optional[str] = None  # noqa: UP045
     group: Optional[str] = None  # noqa: UP045
+    recipe: Optional[Recipe] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -167,22 +177,48 @@ class Design(Record):
             j += width
         return found
 
+    @property
+    def made(self) -> frozenset[str]:
+        """The columns that the recipe makes."""
+        return frozenset() if self.recipe is None else self.recipe.made
+
+    @property
+    def texts(self) -> dict[str, list[str]]:
+        """The known texts of the columns of text that features are made of."""
+        own = {name: known for name, known in self.categories.items() if name in self.features and name not in self.made}
+        return own if self.recipe is None else {**own, **self.recipe.texts}
+
+    def sources(self) -> list[str]:
+        """The columns of the table that features are made of, each once."""
+        own = [name for name in self.features if name not in self.made]
+        return own if self.recipe is None else list(dict.fromkeys([*own, *self.recipe.inputs]))
+
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
-        roles = [*self.features, self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
-        return list(dict.fromkeys(name for name in roles if name is not None))
+        roles = [self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
+        return list(dict.fromkeys(name for name in [*self.sources(), *roles] if name is not None))
 
     def apply(self, block: Block) -> Rows:
         """The arrays of a block.
 
         :raises BadRow: a weight that is negative or infinite; a missing cell where `missing` is "error"
         """
-        n_rows, complete = block.n_rows, self._complete(block)
+        n_rows, found, columns = block.n_rows, None, block.columns
+        if self.recipe is not None:
+            found = self.follow_recipe(block)
+            columns = {**columns, **found.columns}
+        complete, n_missing = self._complete(columns, block.number), 0
+        if complete is not None:
+            n_missing = n_rows - int(np.count_nonzero(complete))
+        if found is not None and found.dropped is not None:
+            complete = ~found.dropped if complete is None else complete & ~found.dropped
         positions = np.arange(n_rows) if complete is None else np.flatnonzero(complete)
 
-        def column(name: str) -> np.ndarray:
-            values = block.columns[name]
+        def some(values: np.ndarray) -> np.ndarray:
             return values if complete is None else values[complete]
+
+        def column(name: str) -> np.ndarray:
+            return some(block.columns[name])
 
         w = np.ones(len(positions)) if self.weight is None else np.asarray(column(self.weight), dtype=float)
         if len(w) and not (w.min() >= 0 and w.max() < np.inf):
@@ -191,8 +227,12 @@ class Design(Record):
                 f"the weight {self.weight!r} is {w[bad]:g} in row {positions[bad] + 1} of block {block.number}; "
                 "weights must be finite and not negative"
             )
+        X, unknown = self._features({name: some(columns[name]) for name in self.features}, len(positions))
+        if found is not None and found.unknown is not None:
+            unknown = either(unknown, some(found.unknown))
+        filled = 0 if found is None or found.filled is None else int(np.count_nonzero(some(found.filled)))
         rows = Rows(
-            X=self._features({name: column(name) for name in self.features}, len(positions)),
+            X=X,
             y=None if self.target is None else self._numbers(self.target, column(self.target)),
             w=w,
             part=block.part,
@@ -203,14 +243,40 @@ class Design(Record):
             clusters=None if self.cluster is None else self._ids(self.cluster, column(self.cluster)),
             offset=None if self.offset is None else np.asarray(column(self.offset), dtype=float),
             groups=None if self.group is None else column(self.group),
-            counts=RowCounts(read=n_rows, used=len(positions), missing=n_rows - len(positions)),
-        )
+            counts=RowCounts(
+                read=n_rows, used=len(positions), rejected=n_rows - n_missing - len(positions), missing=n_missing,
+                filled=filled, unknown=0 if unknown is None else int(np.count_nonzero(unknown)),
+            ),
+        )  # fmt: skip
         if self.held_out is not None:
             rows.w = np.where(self.held_out.assign(rows.fold_keys) == self.held_out.n_folds, 0.0, rows.w)
         return rows
 
-    def _features(self, columns: dict[str, np.ndarray], n_rows: int) -> np.ndarray:
+    def follow_recipe(self, block: Block) -> Frame:
+        """The columns that the recipe makes of a block."""
+        assert self.recipe is not None
+        columns = {}
+        for name in self.recipe.inputs:
+            values = block.columns[name]
+            if name in self.recipe.formats and values.dtype.kind != "f":  # else they are dates by now
+                columns[name] = self._of_codes(name, values, np.append(self.levels[name], [np.nan, np.nan]))
+            elif name in self.recipe.texts:
+                columns[name] = self._levels_of(name, values).astype(np.int32)
+            else:
+                columns[name] = np.asarray(_as_floats(values), dtype=float)
+
+        def fold_keys() -> np.ndarray:
+            name = self.fold or self.id
+            if name is None:
+                return keys.row_keys(block.part, block.number, block.n_rows)
+            return keys.id_keys(self._ids(name, block.columns[name]))
+
+        return self.recipe.apply(columns, block.n_rows, fold_keys)
+
+    def _features(self, columns: dict[str, np.ndarray], n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """X, and which rows have a text that is unknown, None for none."""
         X = np.zeros((n_rows, len(self.feature_names)), order="F")
+        unknown = None
         j = 0
         for name in self.features:
             values = columns[name]
@@ -218,13 +284,17 @@ class Design(Record):
                 X[:, j] = _as_floats(values)
                 j += 1
                 continue
-            level = self._levels_of(name, values)
+            level = values if name in self.made else self._levels_of(name, values)
+            absent = level < 0
+            any_absent = bool(absent.any())
+            if any_absent:
+                unknown = either(unknown, level == UNKNOWN_CODE)
             for k in range(1, len(self.categories[name])):
                 X[:, j] = level == k
-                if self.missing == "keep":
-                    X[level == MISSING_CODE, j] = np.nan
+                if any_absent:
+                    X[absent, j] = np.nan
                 j += 1
-        return X
+        return X, unknown
 
     def _numbers(self, name: str, values: np.ndarray) -> np.ndarray:
         return (self._levels_of(name, values) if name in self.categories else np.asarray(values)).astype(float, copy=False)
@@ -236,29 +306,31 @@ class Design(Record):
         return self._of_codes(name, values, np.asarray(self.levels[name])) if name in self.levels else values
 
     def _levels_of(self, name: str, codes: np.ndarray) -> np.ndarray:
-        """The level of each row of a text column, -1 where its cell is missing."""
-        return self._of_codes(name, codes, np.append(self.levels[name], MISSING_CODE))
+        """The level of each row of a text column, -1 where its cell is missing, -2 where its text is unknown."""
+        return self._of_codes(name, codes, np.append(self.levels[name], [UNKNOWN_CODE, MISSING_CODE]))
 
     def _of_codes(self, name: str, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
         """What stands for each code; numpy would count one below zero from the end."""
         n_codes = len(self.levels[name])
-        if len(codes) and not (codes.min() >= MISSING_CODE and codes.max() < n_codes):
+        if len(codes) and not (codes.min() >= UNKNOWN_CODE and codes.max() < n_codes):
             raise BadBlock(f"column {quoted(name)} holds a code for which there is no text")
         return values[codes]
 
-    def _complete(self, block: Block) -> np.ndarray | None:
+    def _complete(self, columns: dict[str, np.ndarray], number: int) -> np.ndarray | None:
         """Which rows have every cell that is needed; None when all have."""
         complete = None
-        for name in self.columns():
+        roles = [self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
+        needed = roles if self.missing == "keep" else [*self.features, *roles]
+        for name in dict.fromkeys(name for name in needed if name is not None):
             if self.missing == "keep" and name in self.features:
                 continue
-            absent = missing_cells(block.columns[name])
+            absent = missing_cells(columns[name])
             if absent is None:
                 continue
             if self.missing == "error":
                 row = int(np.flatnonzero(absent)[0]) + 1
                 raise BadRow(
-                    f"column {name!r} has a missing cell in row {row} of block {block.number}; "
+                    f"column {name!r} has a missing cell in row {row} of block {number}; "
                     "--missing drop leaves such rows out"
                 )
             complete = ~absent if complete is None else complete & ~absent
@@ -273,7 +345,7 @@ def missing_cells(values: np.ndarray) -> np.ndarray | None:
             return None
         absent = np.isnan(values)
     else:
-        absent = values == (MISSING_INTEGER if values.dtype.itemsize == 8 else MISSING_CODE)
+        absent = values == MISSING_INTEGER if values.dtype.itemsize == 8 else values < 0
     return absent if absent.any() else None
 
 

@@ -24,9 +24,9 @@ class MRProfile(MRScan):
     statistics_class = TableProfileStatistics
 
     def add_rows(self, block, rows):
-        names = self.query.design.features
-        whole = {j: block.columns[name] for j, name in enumerate(names) if block.columns[name].dtype.itemsize == 8}
-        whole = {j: values for j, values in whole.items() if values.dtype.kind == "i"}
+        design = self.query.design
+        own = {j: block.columns[name] for j, name in enumerate(design.features) if name not in design.made}
+        whole = {j: values for j, values in own.items() if values.dtype.kind == "i" and values.dtype.itemsize == 8}
         if whole and rows.counts.used == block.n_rows:
             rows = ExactRows(**{f.name: getattr(rows, f.name) for f in fields(Rows)}, whole=whole)
         super().add_rows(block, rows)

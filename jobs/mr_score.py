@@ -21,11 +21,12 @@ from jobs.design import RowCounts
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.scorers import Scorer
 from jobs.records import Record, array_field
-from jobs.scoring import scored
+from jobs.scoring import counts_of, scored
 
 SCORES = b"scores"
 # By which a driver is told what tasks did whose lines stay where they are.
 COUNTERS = "scanlearn"
+COUNTED = ("read", "missing", "filled", "unknown")
 
 
 @dataclass
@@ -93,8 +94,7 @@ class MRScore(BlockJob):
     def add_rows(self, block: Block, rows):
         query = self.query
         outputs = scored(rows, block.n_rows, query.question)
-        without = int(outputs[0].missing.sum())
-        rows.counts = RowCounts(read=block.n_rows, used=block.n_rows - without, missing=without)
+        rows.counts = counts = counts_of(rows, outputs)
         columns = [CsvColumn(block.columns[name], kind, query.texts.get(name)) for name, kind in query.keep]
         columns += [column_of(output) for output in outputs]
         if not query.files:
@@ -107,8 +107,8 @@ class MRScore(BlockJob):
             self.has_header = True
         body = csv_lines([*self.places(block), *columns], query.delimiter)
         self.lines.append(body[:-1])  # its last end is that of the line
-        for name, n in (("rows", block.n_rows), ("without", without)):
-            self.increment_counter(COUNTERS, name, n)
+        for name in COUNTED:
+            self.increment_counter(COUNTERS, name, getattr(counts, name))
 
     def places(self, block):
         """The file of each row of a block, and its number there, from 1."""

@@ -31,6 +31,7 @@ from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
 from jobs.kernels.table_profile import NUMBER, TableProfileQuery, TableProfileStatistics
+from jobs.kernels.target_sums import TargetSumsQuery, TargetSumsStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics
@@ -44,6 +45,7 @@ from jobs.mr_glm_groups import MRGLMGroups
 from jobs.mr_glm_groups_start import MRGLMGroupsStart
 from jobs.mr_glm_scores import MRGLMScores
 from jobs.mr_gmm import MRGMM
+from jobs.mr_history import MRHistory
 from jobs.mr_keyed import KeyedAnswer, MRKeyed
 from jobs.mr_kmeans import MRKMeans
 from jobs.mr_kmeans_parallel import MRKMeansParallel
@@ -53,6 +55,7 @@ from jobs.mr_profile import MRProfile
 from jobs.mr_sample import MRSample
 from jobs.mr_scan import MRScan, PassAnswer, ScanQuery
 from jobs.mr_score import MRScore
+from jobs.mr_target_sums import MRTargetSums
 from jobs.mr_texts import MRTexts
 from jobs.mr_wols import MRWOLS
 from jobs.mr_wols_folds import MRWOLSFolds
@@ -168,8 +171,8 @@ def _evaluation_query(rng: np.random.Generator, p: int, task: str) -> Evaluation
 
 # The jobs that gather no statistic: they pack text where it lies.
 PACKING_JOBS = (MRPack, MRTexts, MRManifest)
-# Of packed rows, but without a statistic of their own: one writes a line a row, one has that of MRWOLSGroups.
-OTHER_JOBS = (MRScore, MRGLMGroupsStart)
+# Of packed rows, but without a statistic of their own: two write a line a row, one has that of MRWOLSGroups.
+OTHER_JOBS = (MRScore, MRHistory, MRGLMGroupsStart)
 
 ENTRIES = [
     Entry(
@@ -418,6 +421,19 @@ ENTRIES = [
             "frequent_counts",
         ),  # fmt: skip
         exceptions=dict.fromkeys(("n_rows", "cells", "moments", "pairs", "counts"), "counts rows"),
+    ),
+    *(
+        Entry(
+            TargetSumsStatistics,
+            MRTargetSums,
+            # The features of `draw_rows` are no levels, but those above zero, without their fractions, are as good.
+            lambda rng, p, n_classes=n_classes: TargetSumsQuery(
+                Folds(2, 0.0, int(rng.integers(100))), n_classes, 0.5, np.full(p, 8192)
+            ),
+            weighted_fields=("weight", "sums", "squares"),
+            exceptions={},
+        )
+        for n_classes in (0, 3)
     ),
     Entry(
         CountStatistics,

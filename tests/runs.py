@@ -74,8 +74,15 @@ RUNS = {
         "evaluate", "y.csv --target y --prediction x,z --weight w --by shop --replicates 5 --no-report --quiet",
         ["MREvaluate"],
     ),
+    "the past of each entity": (
+        "history", "y.csv --entity shop --time w --lag y:1 --rolling-mean x:7 -o {}.csv --quiet", ["MRHistory"]
+    ),
     "a sample": ("run_sample", "y.csv --rows 50 -o {}.csv --no-report --quiet", ["MRSample"]),
     "a profile": ("describe", "y.csv --no-report --quiet", ["MRProfile"]),
+    "a recipe and its model": (
+        "run_wols", "y.csv --target y --weight w --no-report --quiet --encode shop=target --impute median --scale standard",
+        ["MRProfile", "MRProfile", "MRTargetSums", "MRWOLS"],
+    ),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
 }  # fmt: skip
 

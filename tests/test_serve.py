@@ -181,7 +181,10 @@ def test_one_row_or_many_in_their_order(service):
     assert service.predict({"area": 100, "garden": "yes"}) == [{"prediction": 210.5}]
     rows = [{"garden": "no", "area": area, "street": ["ignored", {}]} for area in (1, 2.5, True)]
     assert service.predict({"rows": rows}) == [{"prediction": p} for p in (2.5, 5.5, 2.5)]
-    assert service.ask("POST", "/predict", {"rows": []}) == (200, {"predictions": [], "n_empty": 0})
+    assert service.ask("POST", "/predict", {"rows": []}) == (
+        200,
+        {"predictions": [], "n_empty": 0, "n_filled": 0, "n_unknown": 0},
+    )
     assert service.predict(b'\xef\xbb\xbf {"area": 1e2, "garden": "no"}\n') == [{"prediction": 200.5}]
 
 
@@ -192,7 +195,12 @@ def test_missing_cells_and_unknown_texts_have_no_score_and_are_counted(service):
     ]  # fmt: skip
     status, answer = service.ask("POST", "/predict", {"rows": rows})
     assert status == 200
-    assert answer == {"predictions": [{"prediction": p} for p in (None, None, None, None, 2.5)], "n_empty": 4}
+    assert answer == {
+        "predictions": [{"prediction": p} for p in (None, None, None, None, 2.5)],
+        "n_empty": 4,
+        "n_filled": 0,
+        "n_unknown": 2,
+    }
 
 
 def test_a_column_may_be_called_rows(tmp_path, start):
@@ -255,7 +263,10 @@ def test_a_row_without_direction_is_named(tmp_path, start):
 def test_infinities_are_texts(tmp_path, start):
     (tmp_path / "model.json").write_text(json.dumps({**MODEL, "parameters": {**MODEL["parameters"], "link": "log"}}))
     status, answer = start(tmp_path / "model.json").ask("POST", "/predict", {"area": 1e9, "garden": "no"})
-    assert (status, answer) == (200, {"predictions": [{"prediction": "Infinity"}], "n_empty": 0})
+    assert (status, answer) == (
+        200,
+        {"predictions": [{"prediction": "Infinity"}], "n_empty": 0, "n_filled": 0, "n_unknown": 0},
+    )
     assert as_json(Output("a", np.array([-np.inf, np.nan, 1.5]))) == ["-Infinity", None, 1.5]
 
 
@@ -282,7 +293,7 @@ def test_whatever_is_asked_each_row_is_answered_or_the_request_refused(body):
     except RequestError as error:
         assert error.status in (413, 422) and str(error).isprintable()
     else:
-        assert len(answer.scores) == len(rows) and 0 <= answer.n_empty <= len(rows)
+        assert len(answer.scores) == len(rows) and 0 <= answer.rows.missing <= len(rows)
         json.dumps(answer.scores, allow_nan=False)
 
 

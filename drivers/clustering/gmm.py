@@ -76,7 +76,7 @@ def fit_mixture(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
             settings.init, run, design, settings.covariance_type, candidates, settings.reg_covar, settings.seed
         )
         scale = weighted_sample(run.pack, design).X.std(axis=0)
-        origin = feature_centers(run.pack.manifest, design)
+        origin = feature_centers(run.pack, design)
         return GMMState.start(mixtures, origin, np.where(scale > 0, scale, 1.0), settings.reg_covar, settings.accelerate)
 
     draws = sum(k for k, _ in candidates) <= MOST_DRAWN

@@ -48,9 +48,9 @@ def fit_kmeans(run: Run, design: Design, settings: Settings) -> dict[str, Any]:
 
     :raises ScanError: more clusters than there are different rows
     """
-    manifest, candidates = run.pack.manifest, settings.candidates()
+    candidates = settings.candidates()
     p = len(design.feature_names)
-    origin = feature_centers(manifest, design) if settings.metric == "euclidean" else np.zeros(p)
+    origin = feature_centers(run.pack, design) if settings.metric == "euclidean" else np.zeros(p)
 
     def start() -> KMeansState:
         centers = centers_from(

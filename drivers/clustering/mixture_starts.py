@@ -105,7 +105,7 @@ def _from_kmeans(
     init: str, run: Run, design: Design, covariance_type: str, candidates: Candidates, reg_covar: float, seed: int
 ) -> list[Mixture]:
     """Clusters of all rows as components, each with the spread of its rows about the centre; for k-means|| of one step."""
-    origin = feature_centers(run.pack.manifest, design)
+    origin = feature_centers(run.pack, design)
 
     def start() -> KMeansState:
         kind = "k-means||" if init == "k-means||" else "sample"

@@ -26,15 +26,25 @@ def profile_design(pack: Pack) -> Design:
 
 
 def profile_query(pack: Pack, correlations: bool | None) -> TableProfileQuery:
-    """The question.
+    """The question about all columns of a pack.
 
     :param correlations: None: where there are not too many columns
     """
     manifest = pack.manifest
     kinds = np.array([_kernel_kind(kind) for kind in manifest.kinds], np.uint8)
-    center, scale = _centers(pack, kinds)
-    n_exact = next((n for most, n in EXACT_VALUES.items() if len(kinds) <= most), EXACT_VALUES_OF_MANY)
+    ranges = np.column_stack([manifest.means, manifest.minima, manifest.maxima])
     pairs = int(np.sum(kinds != CODE)) <= MOST_CORRELATED if correlations is None else correlations
+    return query_about(kinds, ranges, pairs)
+
+
+def query_about(kinds: np.ndarray, ranges: np.ndarray, pairs: bool = False, n_exact: int = 0) -> TableProfileQuery:
+    """The question about columns of these kinds of the kernel, (p,).
+
+    :param ranges: about the mean, the least and the largest cell of each, (p, 3), NaN where there is none
+    :param n_exact: so many different values of a column, or more, are counted one by one
+    """
+    n_exact = max(next((n for most, n in EXACT_VALUES.items() if len(kinds) <= most), EXACT_VALUES_OF_MANY), n_exact)
+    center, scale = _centers(kinds, ranges)
     return TableProfileQuery(n_exact, n_exact // VALUES_A_COUNTER, pairs, kinds, center, scale)
 
 
@@ -48,17 +58,15 @@ def _kernel_kind(kind: str) -> int:
     return {TEXT: CODE, INTEGER: WHOLE, HASH: WHOLE}.get(kind, NUMBER)
 
 
-def _centers(pack: Pack, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _centers(kinds: np.ndarray, ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Near the middle of each column, and a power of two about as large as its cells are far from there."""
-    manifest = pack.manifest
     center, scale = np.zeros(len(kinds)), np.ones(len(kinds))
     for j in np.flatnonzero(kinds != CODE):
-        ends = np.array([manifest.minima[j], manifest.maxima[j]])
-        if not np.isfinite(ends).all():  # without any value
+        middle, *ends = ranges[j].tolist()
+        if not (math.isfinite(ends[0]) and math.isfinite(ends[1])):  # without any value
             continue
-        middle = float(manifest.means[j])
         center[j] = middle if math.isfinite(middle) else ends[0] / 2 + ends[1] / 2  # of a sum that no double holds
-        far = float(np.abs(ends / 2 - center[j] / 2).max())
+        far = max(abs(end / 2 - center[j] / 2) for end in ends)
         if far:
             scale[j] = math.ldexp(1.0, min(max(math.frexp(far)[1] + 1, -1000), 1000))
     return center, scale

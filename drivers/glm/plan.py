@@ -8,7 +8,7 @@ from drivers.glm.fit import MOST_SCORED
 from drivers.glm.options import N_ALPHAS, Settings
 from drivers.glm.state import NEWTON
 from drivers.packing.cache import Pack
-from drivers.roles import check_clusters, check_counts, check_folds
+from drivers.role_checks import check_clusters, check_counts, check_folds
 from jobs.design import Design
 from jobs.kernels.families import has_own_curvature
 from jobs.kernels.scores import N_BINS

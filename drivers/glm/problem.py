@@ -62,7 +62,7 @@ def make_problem(run: Run, design: Design, settings: Settings, classes: list[str
             f"--covariance {settings.covariance} is of two classes: with more the leverage of a row is no number; "
             "take HC0 or HC1"
         )
-    center = feature_centers(run.pack.manifest, design)
+    center = feature_centers(run.pack, design)
     sample = weighted_sample(run.pack, design)
     if not len(sample.w):
         raise ScanError("no row of the sample has weight; ask for a larger one with --sample-rows")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from drivers.designs import column_ranges
 from drivers.glm.coordinates import Coordinates
 from drivers.glm.state import NEWTON, GLMState, update
 from drivers.loop import CONVERGED, ObjectiveWarning, iterate
@@ -23,16 +24,9 @@ SAMPLE_PASSES = 30
 
 
 def widths(pack: Pack, design: Design, center: np.ndarray) -> np.ndarray:
-    """How far each feature may be from its centre, (p,)."""
-    found = []
-    for name, term in zip(design.features, design.terms):
-        j = pack.manifest.index(name)
-        for column in term:
-            if name in design.categories:
-                found.append(1.0)
-            else:
-                found.append(float(max(pack.manifest.maxima[j] - center[column], center[column] - pack.manifest.minima[j])))
-    return np.array(found)
+    """How far each column of X may be from its centre, (p,)."""
+    _, low, high = column_ranges(pack, design).T
+    return np.maximum(high - center, center - low)
 
 
 def coordinates_for(sample: Rows, center: np.ndarray, reach: np.ndarray, solver: str) -> Coordinates:

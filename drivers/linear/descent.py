@@ -65,7 +65,7 @@ def descend(run: Run, design: Design, descent: Descent) -> Parts:
     """
     manifest = run.pack.manifest
     assert design.target is not None
-    center = feature_centers(manifest, design)
+    center = feature_centers(run.pack, design)
     rates, starts = descent.candidates(len(center) + 1)
     state = WOLSGradientState.start(rates, starts, center, target_center(manifest, design), descent.gradient)
     tol = descent.tol or (1e-8 if descent.stop == "gradient" else 1e-5)

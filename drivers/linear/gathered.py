@@ -64,7 +64,7 @@ class Gathered:
 def gather(run: Run, design: Design, folds: Folds) -> Gathered:
     """One pass over the data."""
     manifest = run.pack.manifest
-    query = WOLSQuery(feature_centers(manifest, design), target_center(manifest, design))
+    query = WOLSQuery(feature_centers(run.pack, design), target_center(manifest, design))
     if folds.n_parts == 1:
         return Gathered(design, query, folds, [run.scan("exact", MRWOLS, query, design)])
     statistics = run.scan("exact", MRWOLSFolds, WOLSFoldsQuery(query, folds), design)

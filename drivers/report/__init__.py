@@ -14,9 +14,12 @@ from drivers.packing.cache import Pack
 from drivers.report import run_sections
 from drivers.report.formats import restore
 from drivers.report.page import Page
+from drivers.report.recipe import add_recipe
 from drivers.run_directory import MODEL, RunDirectory
+from jobs.recipe import Recipe
 
 REPORT = "report.html"
+RECIPE = "recipe"  # whose own report has it among its sections
 
 
 def write_report(directory: RunDirectory, pack: Pack | None) -> str:
@@ -29,6 +32,8 @@ def write_report(directory: RunDirectory, pack: Pack | None) -> str:
     run_sections.add_summary(page, model, kind.method(model), pack, directory, passes)
     run_sections.add_warnings(page, model)
     kind.add_sections(page, model, directory, pack)
+    if model["kind"] != RECIPE and model["design"].get("recipe"):
+        add_recipe(page, directory, Recipe.from_json(model["design"]["recipe"]), pack)
     if pack is not None:
         run_sections.add_columns(page, model, pack)
     run_sections.add_passes(page, passes)

@@ -303,7 +303,7 @@ def _criteria(directory: RunDirectory, model: dict[str, Any]) -> Picture:
 
 def drawn_columns(model: dict[str, Any]) -> list[int]:
     """The columns of X that pictures show: the first two numbers, or the only one; of texts alone the first two."""
-    design = design_of(model, {})
+    design = design_of(model)
     numbers = [columns[0] for name, columns in zip(design.features, design.terms) if name not in design.categories]
     return (numbers or list(range(len(model["features"]))))[:DRAWN]
 

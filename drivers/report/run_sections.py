@@ -74,7 +74,7 @@ def add_rows(page: Page, model: dict[str, Any], more: list[tuple[str, str, Any]]
 
 def add_columns(page: Page, model: dict[str, Any], pack: Pack) -> None:
     """What each column holds and the part it played, and how the files were read."""
-    columns = columns_of(pack, design_of(model, {}))
+    columns = columns_of(pack, design_of(model))
     texts = {key: [str(column[key]) for column in columns] for key in ("name", "role", "kind", "holds")}
     missing = [column["missing"] for column in columns]
     page.table(

@@ -97,8 +97,9 @@ def score_there(scoring: Scoring, workspace: Workspace, out: str) -> ScoreAnswer
     def finish(running: Any) -> ScoreAnswer:
         counted = {name: n for step in running.counters() for name, n in step.get(COUNTERS, {}).items()}
         # EMR tells them in logs that come minutes later: there a step that has ended well is believed.
-        n_rows, n_without = counted.get("rows", manifest.n_rows), counted.get("without", 0)
-        counts = RowCounts(read=n_rows, used=n_rows - n_without, missing=n_without)
+        n_rows, n_without = counted.get("read", manifest.n_rows), counted.get("missing", 0)
+        filled, unknown = counted.get("filled", 0), counted.get("unknown", 0)
+        counts = RowCounts(n_rows, n_rows - n_without, 0, n_without, filled, unknown)
         return ScoreAnswer("", counts, manifest.n_blocks, counted.get("tasks", 0), 0.0, [])
 
     return workspace.run.stream("scores", MRScore, query, finish, [f"--output-dir={out}", *MAP_ONLY])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from drivers.designs import design_of, id_hashes
+from drivers.designs import design_of, id_hashes, reading
 from drivers.model import load_model
 from drivers.model_kinds import GROUPED, KINDS
 from drivers.packing.formats.chunk_parser import Types
@@ -48,20 +49,32 @@ class Scoring:
 
     def columns(self) -> list[str]:
         """The columns that the table must have, each once."""
-        design = design_of(self.model, {})
-        return list(dict.fromkeys([*self.keep, *design.features, *filter(None, (self.group, design.offset))]))
+        return list(dict.fromkeys([*self.keep, *self._design.columns()]))
+
+    def texts(self) -> list[str]:
+        """The columns that are read as text, whatever they look like."""
+        recipe = self._design.recipe
+        return [*self._design.texts, *(recipe.formats if recipe is not None else [])]
+
+    @cached_property
+    def _design(self) -> Design:
+        """The design step of rows to be scored; a row's id is its group."""
+        design = design_of(self.model)
+        design.target = design.weight = None
+        design.id = self.group
+        return design
 
     def types(self, found: Types) -> Types:
         """How the columns are read: those of the model as it was trained on them.
 
         :param found: what their first cells look like
         """
-        design, types = design_of(self.model, {}), {}
+        sources, texts, types = self._design.sources(), self.texts(), {}
         for name, arrow in found.items():
             if arrow is None:
                 raise ScanError(f"the column {name!r} holds no numbers, texts or dates")
-            wrong = name in design.features and (arrow == TEXT_TYPE) != (name in design.categories)
-            types[name] = (TEXT_TYPE if name in design.categories else pa.float64()) if wrong else arrow
+            wrong = name in sources and (arrow == TEXT_TYPE) != (name in texts)
+            types[name] = (TEXT_TYPE if name in texts else pa.float64()) if wrong else arrow
         if self.group is not None:
             known = {TEXT: TEXT_TYPE, NUMBER: pa.float64(), INTEGER: pa.int64()}
             types[self.group] = known.get(self.model["parameters"]["group_kind"], types[self.group])
@@ -69,9 +82,7 @@ class Scoring:
 
     def design(self, texts: dict[str, list[str]]) -> Design:
         """The design step over blocks whose columns of text have these dictionaries; a row's id is its group."""
-        design = design_of(self.model, texts)
-        design.target = design.weight = None
-        design.id = self.group
+        design = reading(self._design, texts)
         if self.group in texts:
             design.levels[self.group] = id_hashes(texts[self.group])
         return design

@@ -20,17 +20,18 @@ from drivers.scoring.written import written_kind
 from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.csv_lines import CsvColumn, column_of, csv_lines, header_line
+from jobs.design import RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.scorers import Output, Scorer
-from jobs.scoring import scored
+from jobs.scoring import counts_of, scored
 
 
 @dataclass
 class Counted:
-    """What became of the rows: how many have a line in the output, how many of these no score, and how many are aside."""
+    """What became of the rows: those that have a line in the output, of which the missing ones have no score, and how many
+    are aside."""
 
-    n_rows: int
-    n_without: int
+    rows: RowCounts
     n_rejected: int
     rejects: str
 
@@ -51,34 +52,37 @@ def stream(scoring: Scoring, options: argparse.Namespace) -> Counted:
     if options.max_bad_rows:
         os.makedirs(folder, exist_ok=True)
     rejects = Rejects(folder, options.max_bad_rows)
-    n_rows = n_without = 0
+    counts = RowCounts()
     try:
         with (ParquetFile if options.out.endswith(".parquet") else WholeFile)(options.out) as out:
             for source in sources:
                 for parsed, _ in parse_ahead(parser, reader.chunks(source), options.max_bad_rows):
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
-                    outputs = _scores(scoring, scorer, found, parsed.n_rows)
+                    outputs, rows = _scores(scoring, scorer, found, parsed.n_rows)
                     if isinstance(out, ParquetFile):
                         out.write_table(_as_table(scoring.keep, found, types, outputs))
                     else:
-                        out.write(_as_csv(scoring.keep, found, types, outputs, reader.delimiter, n_rows == 0))
-                    n_rows += parsed.n_rows
-                    n_without += int(outputs[0].missing.sum())
-            if n_rows == 0:
+                        out.write(_as_csv(scoring.keep, found, types, outputs, reader.delimiter, counts.read == 0))
+                    counts += rows
+            if counts.read == 0:
                 raise ScanError(f"{sources[0].shown} holds no rows of data")
     finally:
         rejects.finish()
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
-    return Counted(n_rows, n_without, rejects.n, rejects.path)
+    return Counted(counts, rejects.n, rejects.path)
 
 
-def _scores(scoring: Scoring, scorer: Scorer, found: dict[str, Column], n_rows: int) -> list[Output]:
+def _scores(
+    scoring: Scoring, scorer: Scorer, found: dict[str, Column], n_rows: int
+) -> tuple[list[Output], RowCounts]:  # fmt: skip
     texts = {name: column.values for name, column in found.items() if isinstance(column, Texts)}
     design = scoring.design(texts)
     columns = {name: column.codes if isinstance(column, Texts) else column for name, column in found.items()}
-    return scored(design.apply(Block(0, 0, n_rows, columns)), n_rows, scorer)
+    rows = design.apply(Block(0, 0, n_rows, columns))
+    outputs = scored(rows, n_rows, scorer)
+    return outputs, counts_of(rows, outputs)
 
 
 def _as_csv(

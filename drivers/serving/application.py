@@ -48,7 +48,9 @@ def make_app(predictor: Predictor, limits: Limits) -> FastAPI:
             _log.error("an unforeseen %s in POST /predict", type(error).__name__)
             _log.debug("", exc_info=True)
             return Response(_encoded({"detail": "the service has failed on this request"}), 500, media_type=JSON)
-        return Response(_encoded({"predictions": answer.scores, "n_empty": answer.n_empty}), media_type=JSON)
+        rows = answer.rows
+        told = {"predictions": answer.scores, "n_empty": rows.missing, "n_filled": rows.filled, "n_unknown": rows.unknown}
+        return Response(_encoded(told), media_type=JSON)
 
     @app.get("/health", summary="Whether the service answers")
     async def health() -> dict[str, str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from drivers.serving import rows as cells
 from drivers.serving.predictor import Predictor
 from drivers.serving.request import ROWS
 from drivers.serving.rows import Column
+from drivers.written_dates import ISO
 
-_TYPES = {cells.NUMBER: "number", cells.WHOLE: "integer", cells.TEXT: "string", cells.IDENTITY: "string"}
+_TYPES = {
+    cells.NUMBER: "number", cells.WHOLE: "integer", cells.TEXT: "string", cells.IDENTITY: "string",
+    cells.WRITTEN_DATE: "string",
+}  # fmt: skip
 _SAMPLES: dict[str, Any] = {cells.NUMBER: 1.0, cells.WHOLE: 1, cells.TEXT: "", cells.IDENTITY: "a group"}
 _INFINITIES = ["Infinity", "-Infinity"]
 MOST_TEXTS = 20  # that the page shows of a column
@@ -24,7 +29,7 @@ def about(predictor: Predictor) -> dict[str, Any]:
             "name": column.name, "role": predictor.roles[column.name], "type": _TYPES[column.kind],
         }  # fmt: skip
         if column.texts:
-            found["texts"] = list(column.texts)
+            found["formats" if column.kind == cells.WRITTEN_DATE else "texts"] = list(column.texts)
         columns.append(found)
     return {
         "kind": model["kind"],
@@ -37,7 +42,13 @@ def about(predictor: Predictor) -> dict[str, Any]:
 
 def example(predictor: Predictor) -> dict[str, Any]:
     """A row that the model takes."""
-    return {column.name: column.texts[0] if column.texts else _SAMPLES[column.kind] for column in predictor.columns}
+    return {column.name: _sample_of(column) for column in predictor.columns}
+
+
+def _sample_of(column: Column) -> Any:
+    if column.kind == cells.WRITTEN_DATE:
+        return "2024-03-01" if column.texts[0] == ISO else datetime(2024, 3, 1).strftime(column.texts[0])
+    return column.texts[0] if column.texts else _SAMPLES[column.kind]
 
 
 def openapi(predictor: Predictor) -> dict[str, Any]:
@@ -57,9 +68,11 @@ def openapi(predictor: Predictor) -> dict[str, Any]:
         "properties": {
             "predictions": {"type": "array", "items": scores, "description": "one for each row, in their order"},
             "n_empty": {"type": "integer", "description": "rows without a score"},
+            "n_filled": {"type": "integer", "description": "rows of which the recipe has filled a missing cell"},
+            "n_unknown": {"type": "integer", "description": "rows with a text that was not there in training"},
         },
     }
-    shown = {"predictions": answered.scores, "n_empty": answered.n_empty}
+    shown = {"predictions": answered.scores, "n_empty": answered.rows.missing, "n_filled": 0, "n_unknown": 0}
     return {
         "requestBody": {
             "required": True,
@@ -78,7 +91,9 @@ def _column(column: Column) -> dict[str, Any]:
     if column.kind == cells.NUMBER:
         found["type"] = ["number", "boolean", "string", "null"]
         found["description"] = "a number; true and false count as 1 and 0, a date is a text: 2024-03-01 12:30:00"
-    if column.texts:
+    if column.kind == cells.WRITTEN_DATE:
+        found["description"] = "a date, written as " + " or ".join(column.texts)
+    elif column.texts:
         more = ", ..." if len(column.texts) > MOST_TEXTS else ""
         found["description"] = "one of " + ", ".join(map(repr, column.texts[:MOST_TEXTS])) + more
     return found

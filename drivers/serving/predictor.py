@@ -15,9 +15,10 @@ from drivers.serving import rows as cells
 from drivers.serving.request import RequestError
 from drivers.serving.rows import Column, RowReader
 from jobs.blocks import Block
+from jobs.design import RowCounts
 from jobs.errors import BadRow
 from jobs.kernels.scorers import Output
-from jobs.scoring import scored
+from jobs.scoring import counts_of, scored
 
 # What the column of the groups is read as, by what it was in training.
 _GROUP_TYPES = {NUMBER: pa.float64(), INTEGER: pa.int64(), TEXT: TEXT_TYPE, DATE: pa.timestamp("us")}
@@ -26,10 +27,10 @@ _GROUP_KINDS = {TEXT: cells.IDENTITY, INTEGER: cells.WHOLE}
 
 @dataclass
 class Answer:
-    """scores: an object for each row, the columns of score.py; n_empty: how many rows have none."""
+    """scores: an object for each row, the columns of score.py; rows: what became of them, those without a score missing."""
 
     scores: list[dict[str, Any]]
-    n_empty: int
+    rows: RowCounts
 
 
 class Predictor:
@@ -44,16 +45,18 @@ class Predictor:
         kind = scoring.model["parameters"]["group_kind"] if group is not None else NUMBER
         self._scorer = scoring.scorer({} if group is None else {group: _GROUP_TYPES[kind]})
         features = scoring.design({})
-        texts = {name: known for name, known in features.categories.items() if name in features.features}
+        texts, dates = features.texts, {} if features.recipe is None else features.recipe.formats
         # The codes of a column of text are then the places among its categories.
         self._design = scoring.design(texts)
-        self.roles = dict.fromkeys(features.features, "feature")
+        self.roles = dict.fromkeys(features.sources(), "feature")
         self.roles |= {name: role for name, role in ((features.offset, "offset"), (group, "group")) if name is not None}
         kinds = {name: cells.TEXT if name in texts else cells.NUMBER for name in scoring.columns()}
+        kinds |= dict.fromkeys(dates, cells.WRITTEN_DATE)
         if group is not None:
             kinds[group] = _GROUP_KINDS.get(kind, cells.NUMBER)
-        self._reader = RowReader([Column(name, kind, texts.get(name, ())) for name, kind in kinds.items()])
-        self.names = [output.name for output in self._outputs(self._reader.block([]))]
+        known = {**texts, **dates}
+        self._reader = RowReader([Column(name, kind, known.get(name, ())) for name, kind in kinds.items()])
+        self.names = [output.name for output in self._outputs(self._reader.block([]))[0]]
 
     @property
     def columns(self) -> list[Column]:
@@ -67,16 +70,18 @@ class Predictor:
         """
         block = self._reader.block(rows)
         try:
-            outputs = self._outputs(block)
+            outputs, counts = self._outputs(block)
         except BadRow as error:
             raise self._bad_row(rows, error) from None
         columns = [as_json(output) for output in outputs]
         scores = [dict(zip(self.names, row)) for row in zip(*columns)]
-        return Answer(scores, int(outputs[0].missing.sum()))
+        return Answer(scores, counts)
 
-    def _outputs(self, block: Block) -> list[Output]:
+    def _outputs(self, block: Block) -> tuple[list[Output], RowCounts]:
         with np.errstate(all="ignore"):
-            return scored(self._design.apply(block), block.n_rows, self._scorer)
+            rows = self._design.apply(block)
+            outputs = scored(rows, block.n_rows, self._scorer)
+        return outputs, counts_of(rows, outputs)
 
     def _bad_row(self, rows: list[dict[str, Any]], error: BadRow) -> RequestError:
         """The error with the number of the row."""

@@ -17,14 +17,15 @@ import pyarrow as pa
 
 from drivers.packing.kinds import Texts, hashes, to_arrays
 from drivers.serving.request import RequestError
+from drivers.written_dates import days_of
 from jobs.blocks import Block, listed
-from jobs.design import MISSING_CODE, MISSING_INTEGER
+from jobs.design import MISSING_CODE, MISSING_INTEGER, UNKNOWN_CODE
 from jobs.errors import quoted
 
-NUMBER, TEXT, WHOLE, IDENTITY = "number", "text", "whole number", "identity"
+NUMBER, TEXT, WHOLE, IDENTITY, WRITTEN_DATE = "number", "text", "whole number", "identity", "written date"
 EXPECTED = {
     NUMBER: "a number, without quotes", TEXT: "a text, in quotes", WHOLE: "a whole number, without quotes",
-    IDENTITY: "a text, in quotes",
+    IDENTITY: "a text, in quotes", WRITTEN_DATE: "a text, in quotes",
 }  # fmt: skip
 _PLAIN = {float, int, bool, type(None)}
 _LARGEST = 2**63
@@ -33,8 +34,8 @@ _LONGEST = 60  # characters of a cell that a message shows
 
 @dataclass(frozen=True)
 class Column:
-    """A column that a row must have. texts: those that were there in training, of a column of text; an identity is a text
-    of which only its hash counts."""
+    """A column that a row must have. texts: those that were there in training, of a column of text, or the formats of
+    written dates; an identity is a text of which only its hash counts."""
 
     name: str
     kind: str
@@ -52,8 +53,11 @@ class RowReader:
         self._names = [column.name for column in columns]
         self._numbers = [column.name for column in columns if column.kind == NUMBER]
         self._texts: dict[str, dict[str | None, int]] = {
-            column.name: {text: code for code, text in enumerate(column.texts)} for column in columns if column.kind == TEXT
+            column.name: {None: MISSING_CODE, **{text: code for code, text in enumerate(column.texts)}}
+            for column in columns
+            if column.kind == TEXT
         }
+        self._dates = {column.name: column.texts for column in columns if column.kind == WRITTEN_DATE}
         self._ids = {column.name: column.kind for column in columns if column.kind in (WHOLE, IDENTITY)}
 
     def block(self, rows: list[dict[str, Any]]) -> Block:
@@ -67,7 +71,11 @@ class RowReader:
                 matrix = self._matrix([[row[name] for name in self._numbers] for row in rows])
                 columns.update(zip(self._numbers, matrix.T))
             for name, codes in self._texts.items():
-                columns[name] = np.array([codes.get(cell, MISSING_CODE) for cell in self._cells(name, rows)], np.int32)
+                found = [codes.get(cell, UNKNOWN_CODE) for cell in self._cells(name, rows)]
+                columns[name] = np.array(found, np.int32)
+            for name, formats in self._dates.items():
+                # What is no date counts as missing, as in a table; so does no text at all.
+                columns[name] = days_of([cell or "" for cell in self._cells(name, rows)], formats)
             for name, kind in self._ids.items():
                 columns[name] = self._whole(name, rows) if kind == WHOLE else _hashed(self._cells(name, rows))
         except KeyError:

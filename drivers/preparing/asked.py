@@ -1,0 +1,208 @@
+"""What is asked of the columns of a table, and the steps that this takes, in the one order that they are taken in.
+
+outliers -> missing cells -> dates -> transforms -> bins -> rare texts -> texts to numbers -> products -> scales
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from drivers.packing.cache import Pack
+from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
+from drivers.written_dates import days_of
+from jobs.recipe.bins import Bins
+from jobs.recipe.categories import Levels, OneHot, Ordinal, TargetEncode
+from jobs.recipe.dates import DAY, DAYS, HOUR, MONTH, WEEKDAY, YEAR, DateParts, part_name, part_of
+from jobs.recipe.missing import CONSTANT, Impute
+from jobs.recipe.numeric import Interactions, Scale, Transform, product_name
+from jobs.recipe.outliers import FLAG, Outliers
+from jobs.recipe.step import Step
+
+TREATMENT, ONE_HOT, ORDINAL, TARGET = "treatment", "one-hot", "ordinal", "target"
+CODINGS = (TREATMENT, ONE_HOT, ORDINAL, TARGET)
+NOTHING = "none"
+
+ChoiceT = TypeVar("ChoiceT", bound=Hashable)
+
+
+@dataclass
+class Choice:
+    """A word for each column that is named, and one for all others: None where they have none."""
+
+    every: str | None = None
+    by_name: dict[str, str] = field(default_factory=dict)
+
+    def of(self, name: str) -> str | None:
+        """The word for a column, None for none."""
+        word = self.by_name.get(name, self.every)
+        return None if word == NOTHING else word
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a word for any column."""
+        return self.every is not None or bool(self.by_name)
+
+
+@dataclass
+class Asked:
+    """The words are those of drivers/preparing/options.py. smooth, n_folds, seed: of target encodings; formats: how the
+    dates of columns of text are written; terms: products, a list of names each."""
+
+    dates: Choice = field(default_factory=Choice)
+    formats: dict[str, list[str]] = field(default_factory=dict)
+    outliers: Choice = field(default_factory=Choice)
+    impute: Choice = field(default_factory=Choice)
+    indicators: bool = False
+    transform: Choice = field(default_factory=Choice)
+    bins: Choice = field(default_factory=Choice)
+    min_frequency: float | None = None
+    max_categories: int = 0
+    encode: Choice = field(default_factory=Choice)
+    smooth: float | None = None
+    n_folds: int = 5
+    seed: int = 0
+    terms: list[list[str]] = field(default_factory=list)
+    scale: Choice = field(default_factory=Choice)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether anything is asked."""
+        return any(
+            getattr(self, f.name) != f.default if f.default is not dataclasses.MISSING else bool(self._given(f.name))
+            for f in dataclasses.fields(self)
+            if f.name not in ("smooth", "n_folds", "seed")
+        )
+
+    def _given(self, name: str) -> object:
+        value = getattr(self, name)
+        return value.is_given if isinstance(value, Choice) else value
+
+    def names(self) -> set[str]:
+        """All columns that are named, some of which may be made by a step."""
+        choices = (self.dates, self.outliers, self.impute, self.transform, self.bins, self.encode, self.scale)
+        return {
+            *self.formats,
+            *(name for choice in choices for name in choice.by_name),
+            *(name for term in self.terms for name in term),
+        }
+
+    def steps(self, features: list[str], pack: Pack, classes: list[str]) -> list[Step]:
+        """The steps for these columns of a table, none of them learned yet.
+
+        :param classes: those of the target, none where it is a number
+        :raises BadRecord: a word that a step does not know
+        """
+        kinds = {name: pack.manifest.kind(name) for name in features}
+        dates = [name for name in features if name in self.formats or kinds[name] == DATE]
+        texts = [name for name in features if kinds[name] == TEXT and name not in self.formats]
+        numbers = [name for name in features if name not in dates and name not in texts]
+        steps: list[Step] = [_outliers(word, names) for word, names in _grouped(numbers, self.outliers)]
+        steps += [_impute(word, names, self.indicators) for word, names in _grouped(features, self.impute)]
+        for name in dates:
+            parts = self._parts(name, pack)
+            steps.append(DateParts([name], parts))
+            numbers += [part_name(name, part) for part in parts]
+        steps += [Transform(names, word) for word, names in _grouped(numbers, self.transform)]
+        steps += [_bins(word, names) for word, names in _grouped(numbers, self.bins)]
+        binned = [name for name in numbers if self.bins.of(name)]
+        numbers = [name for name in numbers if name not in binned]
+        if texts and (self.min_frequency is not None or self.max_categories):
+            least = self.min_frequency or 0.0
+            is_share = 0 < least < 1
+            steps.append(
+                Levels(texts, 0 if is_share else int(least), least if is_share else 0.0, self.max_categories)
+            )  # fmt: skip
+        for word, names in _grouped([*texts, *binned], self.encode):
+            if word == ONE_HOT:
+                steps.append(OneHot(names))
+            elif word == ORDINAL:
+                steps.append(Ordinal(names))
+                numbers += names
+            elif word == TARGET:
+                encode = TargetEncode(names, self.smooth, self.n_folds, self.seed, classes)
+                steps.append(encode)
+                numbers += [made for name in names for made in encode.names(name)]
+        if self.terms:
+            steps.append(Interactions(list(dict.fromkeys(name for term in self.terms for name in term)), self.terms))
+            numbers += map(product_name, self.terms)
+        steps += [Scale(names, word) for word, names in _grouped(numbers, self.scale)]
+        return steps
+
+    def _parts(self, name: str, pack: Pack) -> list[str]:
+        word = self.dates.of(name)
+        return word.split(":") if word not in (None, "parts") else parts_that_differ(*_reach(name, self.formats, pack))
+
+
+def _grouped(names: Iterable[str], choice: Choice) -> list[tuple[str, list[str]]]:
+    """The columns that have a word, by it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        word = choice.of(name)
+        if word is not None:
+            found[word].append(name)
+    return list(found.items())
+
+
+def _outliers(word: str, names: list[str]) -> Outliers:
+    """METHOD, METHOD:ACTION, METHOD:THRESHOLD or METHOD:THRESHOLD:ACTION."""
+    method, *rest = word.split(":")
+    threshold = float(rest.pop(0)) if rest and _is_number(rest[0]) else None
+    return Outliers(names, method, rest[0] if rest else FLAG, threshold)
+
+
+def _impute(word: str, names: list[str], indicator: bool) -> Impute:
+    """STRATEGY, or constant:VALUE."""
+    strategy, _, value = word.partition(":")
+    if strategy != CONSTANT:
+        return Impute(names, strategy, indicator)
+    # Whatever is filled with a constant of its own can be told from the rest.
+    return Impute(names, strategy, False, dict.fromkeys(names, float(value) if _is_number(value) else value))
+
+
+def _bins(word: str, names: list[str]) -> Bins:
+    """NUMBER, or NUMBER:STRATEGY."""
+    n_bins, _, strategy = word.partition(":")
+    return Bins(names, int(n_bins), strategy) if strategy else Bins(names, int(n_bins))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def parts_that_differ(first: float, last: float, has_times: bool) -> list[str]:
+    """Year, month, weekday and hour where they differ, the day where it is all that does, else how many days have passed.
+
+    :param first, last: the first and the last date, in days since 1970
+    """
+    ends = np.array([first, last])
+
+    def differs(part: str) -> bool:
+        a, b = part_of(ends, part).tolist()
+        return bool(a != b)
+
+    parts = [YEAR] if differs(YEAR) else []
+    parts += [MONTH] if parts or differs(MONTH) else [DAY] if differs(DAY) else []
+    parts += [WEEKDAY] if last - first >= 1 else []
+    parts += [HOUR] if has_times else []
+    return parts or [DAYS]
+
+
+def _reach(name: str, formats: dict[str, list[str]], pack: Pack) -> tuple[float, float, bool]:
+    """The first and the last date of a column, 0 where there is none, and whether they have a time of day."""
+    if name in formats:
+        days = days_of(pack.texts[name], formats[name])
+        days = days[~np.isnan(days)]
+        return (days.min(), days.max(), bool(np.any(days % 1))) if len(days) else (0.0, 0.0, False)
+    j = pack.manifest.index(name)
+    first, last = np.nan_to_num([pack.manifest.minima[j], pack.manifest.maxima[j]]).tolist()
+    return first, last, pack.manifest.types()[name] != DAY_TYPE

@@ -1,0 +1,85 @@
+"""The file of a recipe: readable JSON, to be looked at and changed by hand.
+
+{"format": "scanlearn-recipe", "version": 1, "roles": {"target": "y"}, "columns": [...], "texts": {...}, "formats": {...},
+ "steps": [{"step": "impute", "columns": ["age"], "strategy": "median", "values": {"age": 41.0}}, ...], "features": [...]}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.errors import BadRecord, ScanError
+from jobs.recipe import Recipe
+from jobs.records import readable
+
+FORMAT, VERSION = "scanlearn-recipe", 1
+# What a recipe says of the columns that are no features, by the names of the options.
+ROLES = ("target", "weight", "id")
+
+
+@dataclass
+class RecipeFile:
+    """A recipe, and the roles of the table's other columns."""
+
+    path: str
+    roles: dict[str, str]
+    recipe: Recipe
+
+    def write(self) -> None:
+        """Writes the file, whole or not at all.
+
+        :raises ScanError: where it cannot be written
+        """
+        partial = f"{self.path}.partial"
+        told = {"format": FORMAT, "version": VERSION, "roles": self.roles, **self.recipe.to_json()}
+        try:
+            with open(partial, "w", encoding="utf-8") as f:
+                json.dump(readable(told), f, indent=1, allow_nan=False, ensure_ascii=False)
+                f.write("\n")
+            os.replace(partial, self.path)
+        except OSError as error:
+            raise ScanError(f"the recipe {self.path} cannot be written: {error.strerror}") from None
+
+    @classmethod
+    def read(cls, path: str) -> RecipeFile:
+        """Reads a file.
+
+        :raises ScanError: where it cannot be read, or is no recipe of this version whose steps are learned
+        """
+        try:
+            with open(path, encoding="utf-8") as f:
+                told: Any = json.load(f)
+        except OSError as error:
+            raise ScanError(f"the recipe {path} cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise ScanError(f"{path} is not a recipe: it is not JSON; prepare.py DATA -o {path} makes one") from None
+        if not isinstance(told, dict) or told.get("format") != FORMAT:
+            raise ScanError(f"{path} is not a {FORMAT} file; prepare.py DATA -o {path} makes one")
+        if told.get("version") != VERSION:
+            raise ScanError(f"{path} has the version {told.get('version')!r}; this program reads version {VERSION}")
+        roles = told.get("roles", {})
+        if not isinstance(roles, dict) or not all(isinstance(name, str) for name in roles.values()):
+            raise ScanError(f"{path}: roles are names of columns, by {', '.join(ROLES)}")
+        if unknown := sorted(set(roles) - set(ROLES)):
+            raise ScanError(f"{path}: {unknown[0]!r} is no role of a recipe; roles are {', '.join(ROLES)}")
+        try:
+            recipe = Recipe.from_json({k: v for k, v in told.items() if k not in ("format", "version", "roles")})
+            if waiting := [step for step in recipe.steps if not step.is_learned]:
+                raise ScanError(
+                    f"{path}: the step {waiting[0].word} does not say what it has learned of its columns; prepare.py makes "
+                    "a recipe that does"
+                )
+            _check_features(recipe)
+        except (BadRecord, LookupError, TypeError, ValueError) as error:
+            raise ScanError(f"{path} is not a recipe that can be followed: {error}") from None
+        return cls(path, roles, recipe)
+
+
+def _check_features(recipe: Recipe) -> None:
+    """:raises BadRecord: a feature that no step makes"""
+    for name in recipe.features:
+        if name not in recipe.made:
+            raise BadRecord(f"there is no column {name!r} after its steps, which is said to be a feature")

@@ -1,0 +1,41 @@
+"""Dates as people write them, in a column of text: 31/01/2024 in one row and 2024-01-31 in another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import numpy as np
+
+ISO = "iso"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECONDS_A_DAY = 86400.0
+
+
+def days_of(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
+    """Days since 1970-01-01 00:00 of each text by the first format that it is written in, NaN for none; (n,).
+
+    :param formats: as datetime.strptime has them, or "iso" for what ISO 8601 has
+    """
+    return np.array([_days(text, formats) for text in texts], dtype=float)
+
+
+def first_format(text: str, formats: Sequence[str]) -> str | None:
+    """The first of some formats that a text is written in."""
+    return next((written for written in formats if _moment(text, written) is not None), None)
+
+
+def _days(text: str, formats: Sequence[str]) -> float:
+    for written in formats:
+        moment = _moment(text, written)
+        if moment is not None:
+            return (moment - _EPOCH).total_seconds() / _SECONDS_A_DAY
+    return float("nan")
+
+
+def _moment(text: str, written: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip()) if written == ISO else datetime.strptime(text.strip(), written)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
