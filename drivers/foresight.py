@@ -24,6 +24,7 @@ from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores.source import Source
+from drivers.preparing.recipes import passes_before
 from drivers.runners import runner_class
 from drivers.runners.runner import carried_bytes
 from drivers.runners.switches import Switches
@@ -109,7 +110,9 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
     n_blocks = max(1, math.ceil(n_rows / manifest.block_rows))
     n_tasks = min(n_blocks, runner_class(runner).n_tasks(user, pack_bytes))
     width = len(design.feature_names) + 2
-    passes = [sum(p.at_least for p in foresight.phases), sum(p.at_most for p in foresight.phases)]
+    n_before = passes_before(options, design)
+    phases = [*([Phase("recipe", n_before, n_before)] if n_before else []), *foresight.phases]
+    passes = [sum(p.at_least for p in phases), sum(p.at_most for p in phases)]
     # A task holds a subtree for each binary digit of its blocks on either side.
     records_a_task = 2 * max(1, math.ceil(math.log2(n_blocks / n_tasks + 1))) + 1
     # At most an entry a row, and those of a task wait in its memory.
@@ -127,7 +130,7 @@ def plan_of(options: argparse.Namespace, sources: list[Source], pack: Pack, fore
         "columns": len(manifest.columns),
         "coefficients": len(design.feature_names) + 1,
         "is_packed": pack.was_cached,
-        "phases": [vars(phase) for phase in foresight.phases],
+        "phases": [vars(phase) for phase in phases],
         "passes": passes,
         "packing_jobs": packing,
         "bytes_a_pass": 8 * n_rows * len(design.columns()) if refers else carried,

@@ -21,7 +21,7 @@ from drivers.demonstration import demonstration_glm
 from drivers.describe import told_of
 from drivers.describing.profile_file import TableProfile
 from drivers.describing.question import profile_query
-from drivers.designs import level_of_codes, levels_of
+from drivers.designs import level_of_codes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.model import design_json
 from drivers.options import Parser, build_parser, share
@@ -34,7 +34,7 @@ from drivers.preparing.column_facts import ColumnFacts, facts_of
 from drivers.preparing.learning import learned
 from drivers.preparing.options import add_recipe_options, asked_of
 from drivers.preparing.recipe_file import ROLES, RecipeFile
-from drivers.preparing.recipes import check_named, inputs_for, with_recipe
+from drivers.preparing.recipes import inputs_for, steps_of, take_levels, with_recipe
 from drivers.preparing.story import story_of
 from drivers.roles import add_role_options, code_texts, contents_for, take_recipe
 from drivers.runners.execution import one_blas_thread
@@ -42,7 +42,7 @@ from drivers.terminal.recipe_result import print_result
 from drivers.training import training_of
 from drivers.workspace import Workspace
 from jobs.design import Design
-from jobs.errors import BadRecord, ScanError
+from jobs.errors import ScanError
 from jobs.kernels.families import BINOMIAL
 from jobs.kernels.folds import Folds
 from jobs.kernels.table_profile import TableProfileStatistics
@@ -106,22 +106,17 @@ def prepare(options: argparse.Namespace) -> tuple[Workspace, RecipeFile, dict[st
     inputs = inputs_for(suggestion.features, suggestion.asked, pack)
     design = dataclasses.replace(table, features=suggestion.features, recipe=inputs)
     code_texts(design, pack, target_is_class=True)
-    design.levels |= levels_of(inputs, pack.texts)
-    classes = design.categories.get(design.target, []) if design.target else []
-    try:
-        steps = suggestion.asked.steps(suggestion.features, pack, classes)
-    except BadRecord as error:
-        raise ScanError(str(error)) from None
-    check_named(suggestion.asked, inputs, steps)
+    run.warnings += take_levels(design, pack)
+    steps = steps_of(suggestion.asked, design, pack)
     recipe = learned(inputs, steps, design, pack, run.scan, known_facts(statistics, inputs, pack))
     design = with_recipe(design, recipe, pack)
     roles = {role: name for role in ROLES if (name := getattr(options, role))}
     told = {
         "kind": "recipe", "columns": _columns(profile, recipe, suggestion.left_out), "left_out": suggestion.left_out,
-        "recipe": recipe.to_json(), "roles": roles, "features": design.feature_names, "target": options.target,
+        "recipe": recipe.settled().to_json(), "roles": roles, "features": design.feature_names, "target": options.target,
         "weight": options.weight, "design": design_json(design), "training": training_of(run, "What is learned", True),
     }  # fmt: skip
-    return workspace, RecipeFile(workspace.directory.file(RECIPE), roles, recipe), told
+    return workspace, RecipeFile(workspace.directory.file(RECIPE), roles, recipe.settled()), told
 
 
 def design_of_table(options: argparse.Namespace, pack: Pack) -> Design:

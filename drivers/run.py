@@ -134,6 +134,7 @@ class Run:
         left_out = {
             "bad rows left out, see rejects.csv": self.pack.manifest.n_rejected,
             "rows left out for a missing cell (--missing drop)": self.counts.missing,
+            "rows left out of training as outliers, by the recipe": self.counts.rejected,
         }
         return [f"{what}: {n:,}" for what, n in left_out.items() if n] + self.warnings
 

@@ -201,16 +201,25 @@ class Workspace(Results):
         made = self._pack_there(sources, contents) or self._pack_here(sources, contents)
         for note in made.manifest.notes:
             self.progress.say(note)
-        saved = self.directory.read_json(OPTIONS)
-        if saved.setdefault("fingerprint", made.manifest.fingerprint) != made.manifest.fingerprint:
-            raise ScanError(f"the data have changed since the run {self.directory.path} began; start a new run")
-        self.directory.write_json(OPTIONS, saved)
+        self._check_same("the data have", "fingerprint", made.manifest.fingerprint)
+        if (file := getattr(self.options, "recipe", None)) is not None:
+            self._check_same(f"the recipe {file.path} has", "recipe", file.recipe.md5())
         if made.rejects:
             shutil.copyfile(made.rejects, self.directory.file("rejects.csv"))
         how = "found packed" if made.was_cached else f"packed from {size(sum(source.size for source in sources))}"
         columns = count(len(made.manifest.columns), "column")
         self.progress.say(f"{count(made.manifest.n_rows, 'row')} x {columns} {how}")
         return made
+
+    def _check_same(self, what: str, name: str, value: str) -> None:
+        """Keeps what a run began with.
+
+        :raises ScanError: a run that is resumed with something else
+        """
+        saved = self.directory.read_json(OPTIONS)
+        if saved.setdefault(name, value) != value:
+            raise ScanError(f"{what} changed since the run {self.directory.path} began; start a new run")
+        self.directory.write_json(OPTIONS, saved)
 
     def _pack_there(self, sources: list[Source], contents: PackContents) -> Pack | None:
         """The pack by jobs where the files lie; None where that cannot be."""

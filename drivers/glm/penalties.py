@@ -103,4 +103,5 @@ class Penalties(Record):
         lengths = coordinates.widths_of_second(found.information, q) * np.sqrt(max(spread, 0.0))
         whole = np.abs(np.column_stack([gradient[:, 0], own]))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.where(whole > 0, whole / lengths, 0.0).max())
+            # A column of zeros has no length: whatever its slope, no residual has a part along it.
+            return float(np.where((whole > 0) & (lengths > 0), whole / lengths, 0.0).max())

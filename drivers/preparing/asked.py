@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
+from drivers.wording import listed
 from drivers.written_dates import days_of
+from jobs.errors import ScanError
 from jobs.recipe.bins import Bins
 from jobs.recipe.categories import Levels, OneHot, Ordinal, TargetEncode
 from jobs.recipe.dates import DAY, DAYS, HOUR, MONTH, WEEKDAY, YEAR, DateParts, part_name, part_of
@@ -27,8 +27,6 @@ from jobs.recipe.step import Step
 TREATMENT, ONE_HOT, ORDINAL, TARGET = "treatment", "one-hot", "ordinal", "target"
 CODINGS = (TREATMENT, ONE_HOT, ORDINAL, TARGET)
 NOTHING = "none"
-
-ChoiceT = TypeVar("ChoiceT", bound=Hashable)
 
 
 @dataclass
@@ -97,19 +95,21 @@ class Asked:
 
         :param classes: those of the target, none where it is a number
         :raises BadRecord: a word that a step does not know
+        :raises ScanError: a word for a column that its step is not of
         """
         kinds = {name: pack.manifest.kind(name) for name in features}
         dates = [name for name in features if name in self.formats or kinds[name] == DATE]
         texts = [name for name in features if kinds[name] == TEXT and name not in self.formats]
         numbers = [name for name in features if name not in dates and name not in texts]
-        steps: list[Step] = [_outliers(word, names) for word, names in _grouped(numbers, self.outliers)]
-        steps += [_impute(word, names, self.indicators) for word, names in _grouped(features, self.impute)]
+        steps: list[Step] = [_outliers(word, names) for word, names in _grouped(numbers, self.outliers, "outliers")]
+        steps += [_impute(word, names, self.indicators) for word, names in _grouped(features, self.impute, "impute")]
+        _grouped(dates, self.dates, "dates")
         for name in dates:
             parts = self._parts(name, pack)
             steps.append(DateParts([name], parts))
             numbers += [part_name(name, part) for part in parts]
-        steps += [Transform(names, word) for word, names in _grouped(numbers, self.transform)]
-        steps += [_bins(word, names) for word, names in _grouped(numbers, self.bins)]
+        steps += [Transform(names, word) for word, names in _grouped(numbers, self.transform, "transform")]
+        steps += [_bins(word, names) for word, names in _grouped(numbers, self.bins, "bins")]
         binned = [name for name in numbers if self.bins.of(name)]
         numbers = [name for name in numbers if name not in binned]
         if texts and (self.min_frequency is not None or self.max_categories):
@@ -118,7 +118,7 @@ class Asked:
             steps.append(
                 Levels(texts, 0 if is_share else int(least), least if is_share else 0.0, self.max_categories)
             )  # fmt: skip
-        for word, names in _grouped([*texts, *binned], self.encode):
+        for word, names in _grouped([*texts, *binned], self.encode, "encode"):
             if word == ONE_HOT:
                 steps.append(OneHot(names))
             elif word == ORDINAL:
@@ -131,7 +131,7 @@ class Asked:
         if self.terms:
             steps.append(Interactions(list(dict.fromkeys(name for term in self.terms for name in term)), self.terms))
             numbers += map(product_name, self.terms)
-        steps += [Scale(names, word) for word, names in _grouped(numbers, self.scale)]
+        steps += [Scale(names, word) for word, names in _grouped(numbers, self.scale, "scale")]
         return steps
 
     def _parts(self, name: str, pack: Pack) -> list[str]:
@@ -139,8 +139,15 @@ class Asked:
         return word.split(":") if word not in (None, "parts") else parts_that_differ(*_reach(name, self.formats, pack))
 
 
-def _grouped(names: Iterable[str], choice: Choice) -> list[tuple[str, list[str]]]:
-    """The columns that have a word, by it."""
+def _grouped(names: list[str], choice: Choice, option: str) -> list[tuple[str, list[str]]]:
+    """The columns that have a word, by it.
+
+    :raises ScanError: a word for a column that the option is not of
+    """
+    for name in choice.by_name:
+        if name not in names:
+            there = f"it is of {listed(names)}" if names else "there is no column that it could be of"
+            raise ScanError(f"--{option} is not of the column {name!r}; {there}")
     found: dict[str, list[str]] = defaultdict(list)
     for name in names:
         word = choice.of(name)

@@ -47,7 +47,9 @@ def suggested(profile: dict[str, Any], free: list[str], target: str | None, give
     if not given.dates.is_given and any(column["type"] in (DAYS, MOMENT) for column in taken.values()):
         asked.dates = Choice("parts")
     if not given.impute.is_given:
-        asked.impute = Choice(MEDIAN, dict.fromkeys(texts, f"{CONSTANT}:{BLANK}"))
+        # A text that is nowhere missing would have a level that no row has.
+        blank = [name for name in texts if taken[name]["missing"]]
+        asked.impute = Choice(MEDIAN, dict.fromkeys(blank, f"{CONSTANT}:{BLANK}"))
         asked.indicators = True
     if not given.transform.is_given:
         tailed = [name for name in numbers if name in remarks["Heavy tail"] and taken[name]["min"] >= 0]

@@ -17,8 +17,8 @@ from drivers.describing.question import query_about
 from drivers.designs import block_of_sample, column_ranges, design_of_sample, target_center
 from drivers.packing.cache import Pack
 from drivers.preparing.column_facts import ColumnFacts, facts_of
-from drivers.preparing.target_encodings import encodings_of
 from drivers.preparing.lessons import LESSONS
+from drivers.preparing.target_encodings import encodings_of
 from drivers.wording import listed
 from jobs.block_job import BlockJob
 from jobs.design import Design

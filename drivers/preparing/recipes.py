@@ -13,7 +13,7 @@ from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, TEXT
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.preparing.asked import Asked
-from drivers.preparing.learning import Scan, learned
+from drivers.preparing.learning import Scan, learned, passes_to_learn
 from drivers.preparing.options import asked_of
 from drivers.wording import count, listed
 from drivers.written_dates import days_of
@@ -21,6 +21,7 @@ from jobs.design import Design
 from jobs.errors import BadRecord, ScanError, quoted
 from jobs.kernels.folds import Folds
 from jobs.recipe import Recipe
+from jobs.recipe.categories import TargetEncode
 from jobs.recipe.frame import MISSING_LEVEL
 from jobs.recipe.step import Step
 
@@ -57,21 +58,43 @@ def follow(options: argparse.Namespace, design: Design, pack: Pack, scan: Scan) 
     :raises ScanError: what cannot be learned; a column that the table does not have as the recipe takes it
     """
     assert design.recipe is not None
-    design.levels |= levels_of(design.recipe, pack.texts)
-    remarks = _remark_on_dates(design, pack)
-    if options.recipe is not None:
-        recipe = options.recipe.recipe
-        _check_texts(recipe, pack)
+    remarks = take_levels(design, pack)
+    if options.recipe is None:
+        steps = steps_of(asked_of(options), design, pack)
     else:
-        classes = design.categories.get(design.target, []) if design.target else []
-        learning = _training(options, design)
-        try:
-            steps = asked_of(options).steps(design.features, pack, classes)
-        except BadRecord as error:
-            raise ScanError(str(error)) from None
-        check_named(asked_of(options), design.recipe, steps)
-        recipe = learned(design.recipe, steps, learning, pack, scan)
+        _check_texts(options.recipe.recipe, pack)
+        steps = [_of_this_target(step, design) for step in options.recipe.recipe.steps]
+    recipe = learned(design.recipe, steps, _training(options, design), pack, scan)
     return with_recipe(design, recipe, pack), remarks
+
+
+def steps_of(asked: Asked, design: Design, pack: Pack) -> list[Step]:
+    """The steps that are asked for, none of them learned yet.
+
+    :raises ScanError: what a step cannot be
+    """
+    classes = design.categories.get(design.target, []) if design.target else []
+    try:
+        return asked.steps(design.features, pack, classes)
+    except BadRecord as error:
+        raise ScanError(str(error)) from None
+
+
+def _of_this_target(step: Step, design: Design) -> Step:
+    """A step of a file, to be learned anew where it is of the target: which rows are out of a fold only a run knows, whose
+    row keys depend on what is packed; by all rows each would be told of its own target."""
+    if not isinstance(step, TargetEncode) or design.target is None:
+        return step
+    return dataclasses.replace(step, encodings={})
+
+
+def passes_before(options: argparse.Namespace, design: Design) -> int:
+    """How many passes learn the recipe of a run before its fit begins."""
+    if design.recipe is None or "recipe" not in options:  # of a model that is applied
+        return 0
+    if options.recipe is None:
+        return passes_to_learn(design.recipe)
+    return sum(isinstance(step, TargetEncode) for step in design.recipe.steps) if design.target is not None else 0
 
 
 def with_recipe(design: Design, recipe: Recipe, pack: Pack) -> Design:
@@ -89,13 +112,6 @@ def _training(options: argparse.Namespace, design: Design) -> Design:
     n_folds = getattr(options, "folds", None) or 1
     held_out = Folds(n_folds, share, options.seed) if share else None
     return dataclasses.replace(design, held_out=held_out)
-
-
-def check_named(asked: Asked, recipe: Recipe, steps: list[Step]) -> None:
-    """:raises ScanError: a column that is named, and no step is of it"""
-    used = {name for step in steps for name in step.columns}
-    for name in sorted(asked.names() - used - set(recipe.inputs)):
-        raise ScanError(f"a step of the recipe is of {name!r}, which is no feature; there are {listed(recipe.inputs)}")
 
 
 def filled_by(recipe: Recipe, pack: Pack) -> set[str]:
@@ -133,13 +149,23 @@ def _check_texts(recipe: Recipe, pack: Pack) -> None:
             raise ScanError(f"the column {name!r} holds {here}, and the recipe was learned where it held {there}")
 
 
-def _remark_on_dates(design: Design, pack: Pack) -> list[str]:
+def take_levels(design: Design, pack: Pack) -> list[str]:
+    """Gives the design what the codes of its recipe's columns of text stand for; tells of texts that are no dates.
+
+    :raises ScanError: a column of dates without one
+    """
     assert design.recipe is not None
+    design.levels |= levels_of(design.recipe, pack.texts)
     remarks = []
     for name in design.recipe.formats:
         wrong = np.flatnonzero(np.isnan(design.levels[name]))
         if not len(wrong):
             continue
+        if len(wrong) == len(pack.texts[name]):
+            raise ScanError(
+                f"no text of the column {name!r} is a date as --date-formats has it; the first is "
+                f"{quoted(pack.texts[name][0])}"
+            )
         found = first_row_where(pack, name, partial(np.isin, test_elements=wrong))
         shown = listed([quoted(pack.texts[name][code]) for code in wrong[:4]])
         where = f", the first in {place_of_row(pack, found[0])}" if found else ""
