@@ -10,7 +10,7 @@ from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
 from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number
 from drivers.preparing.learning import Scan, scan_of_sample
-from drivers.preparing.options import add_recipe_options, asked_of
+from drivers.preparing.options import add_recipe_options, asked_of, check_steps
 from drivers.preparing.recipe_file import ROLES
 from drivers.preparing.recipes import filled_by, follow, inputs_for, recipe_is_wanted
 from drivers.role_checks import (
@@ -61,6 +61,7 @@ def take_recipe(options: argparse.Namespace) -> None:
     if options.recipe is None:
         options.text = list(dict.fromkeys([*options.text, *(options.date_formats or {})]))
         return
+    check_steps(options)
     file = options.recipe
     for role in ROLES:
         if getattr(options, role, None) is None and role in file.roles:

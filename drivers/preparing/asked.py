@@ -6,6 +6,7 @@ outliers -> missing cells -> dates -> transforms -> bins -> rare texts -> texts 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ import numpy as np
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
 from drivers.wording import listed
-from drivers.written_dates import days_of
+from drivers.written_dates import ISO, days_of
 from jobs.errors import ScanError
 from jobs.recipe.bins import Bins
 from jobs.recipe.categories import Levels, OneHot, Ordinal, TargetEncode
@@ -102,7 +103,8 @@ class Asked:
         texts = [name for name in features if kinds[name] == TEXT and name not in self.formats]
         numbers = [name for name in features if name not in dates and name not in texts]
         steps: list[Step] = [_outliers(word, names) for word, names in _grouped(numbers, self.outliers, "outliers")]
-        steps += [_impute(word, names, self.indicators) for word, names in _grouped(features, self.impute, "impute")]
+        for word, names in _grouped(features, self.impute, "impute"):
+            steps.append(_impute(word, names, self.indicators, texts, dates))
         _grouped(dates, self.dates, "dates")
         for name in dates:
             parts = self._parts(name, pack)
@@ -163,13 +165,23 @@ def _outliers(word: str, names: list[str]) -> Outliers:
     return Outliers(names, method, rest[0] if rest else FLAG, threshold)
 
 
-def _impute(word: str, names: list[str], indicator: bool) -> Impute:
-    """STRATEGY, or constant:VALUE."""
+def _impute(word: str, names: list[str], indicator: bool, texts: list[str], dates: list[str]) -> Impute:
+    """STRATEGY, or constant:VALUE.
+
+    :raises ScanError: a value that is none of its column
+    """
     strategy, _, value = word.partition(":")
     if strategy != CONSTANT:
         return Impute(names, strategy, indicator)
+    values: dict[str, float | str] = {}
+    for name in names:
+        number = days_of([value], [ISO])[0] if name in dates else float(value) if _is_number(value) else math.nan
+        if name not in texts and math.isnan(number):
+            kind = "a date like 2024-03-01" if name in dates else "a number"
+            raise ScanError(f"--impute: {value!r} is not {kind}, and cannot fill the column {name!r}")
+        values[name] = value if name in texts else float(number)
     # Whatever is filled with a constant of its own can be told from the rest.
-    return Impute(names, strategy, False, dict.fromkeys(names, float(value) if _is_number(value) else value))
+    return Impute(names, strategy, False, values)
 
 
 def _bins(word: str, names: list[str]) -> Bins:

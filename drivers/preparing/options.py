@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.app import UsageError
-from drivers.options import list_of, names, natural, not_negative, option_given
+from drivers.options import list_of, names, natural, not_negative
 from drivers.preparing.asked import CODINGS, NOTHING, Asked, Choice
 from drivers.preparing.recipe_file import RecipeFile
 from jobs.errors import ScanError
@@ -19,7 +19,7 @@ from jobs.recipe.outliers import ACTIONS, METHODS
 
 STEP_OPTIONS = (
     "dates", "date_formats", "outliers", "impute", "indicators", "transform", "bins", "min_frequency", "max_categories",
-    "encode", "smooth", "encoding_folds", "polynomial", "interactions", "scale",
+    "encode", "smooth", "polynomial", "interactions", "scale",
 )  # fmt: skip
 
 
@@ -83,10 +83,12 @@ def asked_of(options: argparse.Namespace) -> Asked:
     )  # fmt: skip
 
 
-def check_steps(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def check_steps(options: argparse.Namespace) -> None:
     """:raises UsageError: steps beside a recipe that has them"""
-    if options.recipe is not None and (given := option_given(parser, options, STEP_OPTIONS)):
-        raise UsageError(f"{given} is a step, and --recipe names a file that has its steps; leave out either")
+    given = [name for name in STEP_OPTIONS if getattr(options, name) not in (None, False, [])]
+    if options.recipe is not None and given:
+        option = "--" + given[0].replace("_", "-")
+        raise UsageError(f"{option} is a step, and --recipe names a file that has its steps; leave out either")
 
 
 def recipe_file(path: str) -> RecipeFile:

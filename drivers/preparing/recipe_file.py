@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.errors import BadRecord, ScanError
@@ -22,11 +22,11 @@ ROLES = ("target", "weight", "id")
 
 @dataclass
 class RecipeFile:
-    """A recipe, and the roles of the table's other columns."""
+    """A recipe, and the roles of the table's other columns; one file as long as its path is one."""
 
     path: str
-    roles: dict[str, str]
-    recipe: Recipe
+    roles: dict[str, str] = field(compare=False)
+    recipe: Recipe = field(compare=False)
 
     def write(self) -> None:
         """Writes the file, whole or not at all.

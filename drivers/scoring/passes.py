@@ -36,7 +36,8 @@ MAP_ONLY = ("-D", "mapreduce.job.reduces=0", "-D", "stream.map.output=keyonlytex
 
 def contents_of(scoring: Scoring, options: argparse.Namespace) -> PackContents:
     """What the pack must hold."""
-    return PackContents(tuple(sorted(scoring.columns())), (), options.max_bad_rows, options.sample_rows)
+    chosen = tuple(sorted(scoring.columns())) or None  # without a feature rows are only counted
+    return PackContents(chosen, (), options.max_bad_rows, options.sample_rows)
 
 
 def query_of(scoring: Scoring, pack: Pack) -> ScoreQuery:

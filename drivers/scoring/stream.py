@@ -43,7 +43,7 @@ def stream(scoring: Scoring, options: argparse.Namespace) -> Counted:
     """
     sources = find_sources(options.inputs)
     reader = open_table(sources, input_options(options))
-    wanted = scoring.columns()
+    wanted = scoring.columns() or reader.names[:1]  # without a feature rows are only counted
     for name in wanted:
         find_column(reader.names, name, reader.notes)
     types = scoring.types(reader.look(wanted))
