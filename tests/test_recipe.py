@@ -372,7 +372,7 @@ def test_dates_in_two_formats_are_one_column_of_dates(path, tmp_path):
         ({"features": ["age"], "scale": "huge"}, "a word is one of standard, min-max"),
         ({"features": ["city"], "encode": "target"}, "a target encoding needs a --target"),
         ({"features": ["age"], "outliers": "z:-1"}, "a word is z|mad|iqr"),
-        ({"features": ["city"], "date_formats": "city=%d"}, "no text of the column 'city' is a date as --date-formats has it"),
+        ({"features": ["city"], "date_formats": "city=%d"}, "no text of the column 'city' is a date"),
         ({"features": ["age"], "date_formats": "city=%d"}, "'city' is no feature of text"),
     ],
 )  # fmt: skip
@@ -406,9 +406,9 @@ def everything(path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("everything")
     recipe = prepare.recipe_of(
         path, run_dir=str(folder / "run"), cache_dir=str(folder / "c"), target="y", report=False, exclude=["kind", "sold"],
-        date_formats="day=iso|%d/%m/%Y", outliers="iqr:clip,age=z:flag", indicators=True, impute="median,city=most-frequent",
+        date_formats="day=iso|%d/%m/%Y", outliers="iqr:clip,age=z:flag", impute="median,city=most-frequent",
         transform="income=log", bins="rank=3", encode="one-hot,city=target", interactions="age*far", scale="robust",
-        polynomial="age=2",
+        polynomial="age=2", indicators=True,
     )  # fmt: skip
     return Recipe.from_json(recipe)
 
