@@ -126,9 +126,11 @@ def test_a_directory_that_was_named_stays_and_a_resumed_check_makes_its_passes_a
 # -- a runner that does not ------------------------------------------------------------------------------------------
 
 
-def without_hadoop() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL")}
-    return {**kept, "PATH": "/usr/bin:/bin"}
+@pytest.fixture
+def without_hadoop(monkeypatch):
+    for name in ("HADOOP_HOME", "HADOOP_PREFIX", "HADOOP_INSTALL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,8 @@ def without_hadoop() -> dict[str, str]:
         (["-r", "local", "--python-bin", "/nowhere/python3"], "No such file or directory: '/nowhere/python3'"),
     ],
 )
-def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, options, message):
-    done = check(table, *options, env=without_hadoop())
+def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, without_hadoop, options, message):
+    done = check(table, *options)
     assert done.returncode == 1
     assert message in done.stderr
     assert done.stderr.count("error:") == 1
@@ -158,8 +160,8 @@ def test_a_failure_is_one_message_and_keeps_its_log(tmp_path, check, table, opti
         (["-r", "hadoop"], "-r hadoop needs the hadoop command: set HADOOP_HOME"),
     ],
 )
-def test_what_cannot_run_is_said_before_anything_is_made(tmp_path, check, table, options, message):
-    done = check(table, *options, env=without_hadoop())
+def test_what_cannot_run_is_said_before_anything_is_made(tmp_path, check, table, without_hadoop, options, message):
+    done = check(table, *options)
     assert done.returncode == 1 and message in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "runs").exists() and not list(tmp_path.glob("cache/scanlearn/packs/*"))
 

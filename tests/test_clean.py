@@ -240,10 +240,10 @@ def test_what_cannot_be_removed_is_said(monkeypatch):
 
 
 def test_as_a_program():
-    done = Driver("clean")("--packs")
+    done = Driver("clean").apart("--packs")
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.splitlines()[-1] == "4 things removed"
-    done = Driver("clean")("all")
+    done = Driver("clean").apart("all")
     assert (done.returncode, done.stdout) == (2, "")
 
 

@@ -6,7 +6,6 @@ import csv
 import datetime
 import json
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -17,22 +16,12 @@ from drivers import describe
 from drivers.describing.profile_file import TableProfile
 from drivers.describing.remarks import strongest_pairs
 from jobs.kernels.distinct_sketch import RELATIVE_ERROR
+from tests.conftest import Driver
 
 
 @pytest.fixture
-def run_describe(capsys):
-    """The program in this process, which starts sooner: its exit status, and what it wrote."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        try:
-            status = describe.main(list(map(str, arguments)))
-        except SystemExit as wrong_usage:
-            status = wrong_usage.code
-        told = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, status, told.out, told.err)
-
-    return run
+def run_describe():
+    return Driver("describe")
 
 
 def profile(*arguments, **keywords):

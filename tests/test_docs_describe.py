@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,27 +15,20 @@ from jobs.kernels import distinct_sketch
 from jobs.kernels.column_values import ColumnValues, Limits
 from jobs.kernels.ordered_bits import keys_of
 from jobs.kernels.quantile_sketch import count_keys
-from tests.conftest import ROOT
+from tests.doc_pages import Page
 
-PAGE = ROOT / "docs" / "describe.md"
-TEXT = PAGE.read_text()
-COMMAND = re.compile(r"^ {4}(python (?:drivers|data_gen)/.*)$", re.MULTILINE)
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = Page("docs/describe.md")
+TEXT = PAGE.text
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    commands = COMMAND.findall(TEXT)
-    assert len(commands) == 4
-    for line in commands:
-        line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
+    assert len(PAGE.commands) == 4
+    PAGE.run_commands()
     assert json.loads((tmp_path / "twice.json").read_text())["rows"] == 40_000
     for name in re.findall(r"^\| `([\w.]+\.(?:json|html))` \|", TEXT, re.MULTILINE):
         assert (tmp_path / "runs" / "houses" / name).exists(), name
-    exec(compile("\n".join(CODE.findall(TEXT)), str(PAGE), "exec"), {})
+    PAGE.run_python()
     assert re.fullmatch(r"\d{6} True", capsys.readouterr().out.splitlines()[-1])
 
 
@@ -91,10 +81,6 @@ def test_the_error_of_ranks_at_a_million_rows_is_the_one_of_the_page(n_exact, ro
 
 
 def test_the_links_and_options_of_the_page_are_there():
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
-    for path in re.findall(r"`((?:tests|jobs|drivers)/[\w/]+\.py)`", TEXT):
-        assert (ROOT / path).exists(), path
-    known = describe.make_parser().format_help() + "--rows"
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)):
-        assert re.search(rf"{option}\b(?!-)", known), option
+    PAGE.assert_links_lead_somewhere()
+    PAGE.assert_files_are_there()
+    PAGE.assert_options_are_known(describe.make_parser().format_help() + "--rows")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,26 +15,20 @@ from drivers.evaluating.question import HISTOGRAM_BYTES, MOST_SEGMENTS, REPLICAT
 from drivers.evaluating.words import TITLES
 from jobs.kernels.evaluation import EPSILON
 from tests.conftest import ROOT
+from tests.doc_pages import Page
 
-PAGE = ROOT / "docs" / "evaluate.md"
-TEXT = PAGE.read_text()
-COMMAND = re.compile(r"^ {4}(python (?:drivers|data_gen)/.*)$", re.MULTILINE)
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = Page("docs/evaluate.md")
+TEXT = PAGE.text
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    commands = COMMAND.findall(TEXT)
-    assert len(commands) == 4
-    for line in commands:
-        line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
+    assert len(PAGE.commands) == 4
+    PAGE.run_commands()
     assert {"evaluation.json", "report.html"} <= set(os.listdir("runs/judged")) and "model.json" not in os.listdir(
         "runs/judged"
     )
-    exec(compile("\n".join(CODE.findall(TEXT)), str(PAGE), "exec"), {})
+    PAGE.run_python()
     assert capsys.readouterr().out.splitlines()[-1] == re.search(r"It prints ([\d.]+)\.\s", TEXT)[1]
 
 
@@ -67,10 +59,7 @@ def test_the_constants_are_those_of_the_programs():
 
 
 def test_the_links_and_options_of_the_page_are_there():
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
+    PAGE.assert_links_lead_somewhere()
     for path in re.findall(r"`?((?:tests|jobs|drivers)/[\w/]+\.py)`?", TEXT):
         assert (ROOT / path).exists(), path
-    known = evaluate.make_parser().format_help() + "--rows --out --keep"
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)):
-        assert re.search(rf"{option}\b(?!-)", known), option
+    PAGE.assert_options_are_known(evaluate.make_parser().format_help() + "--rows --out --keep")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,25 +22,20 @@ from drivers.glm.state import SHORTER
 from jobs.kernels import families, glm
 from jobs.kernels.scores import N_BINS
 from tests.conftest import ROOT, read_model
+from tests.doc_pages import Page
 
-PAGE = ROOT / "docs" / "glm.md"
-TEXT = PAGE.read_text()
-COMMAND = re.compile(r"^ {4}(python (?:drivers|data_gen)/.*)$", re.MULTILINE)
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = Page("docs/glm.md")
+TEXT = PAGE.text
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom_and_its_numbers_are_those_of_its_commands(capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    for line in COMMAND.findall(TEXT):
-        line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
-        if line.endswith("run_logistic.py"):
-            told = re.search(r"bound: ([\d.]+) \+- ([\d.]+) for the demonstration", TEXT)
-            (path_of_model,) = Path("runs").glob("logistic-*")
-            (curve,) = read_model(path_of_model)["evaluation"]["in_sample"]["curves"]
-            np.testing.assert_allclose([curve["auc"], curve["auc_error"]], [float(told[1]), float(told[2])], atol=6e-5)
+    assert "python drivers/run_logistic.py" in PAGE.commands
+    PAGE.run_commands()
+    told = re.search(r"bound: ([\d.]+) \+- ([\d.]+) for the demonstration", TEXT)
+    (demonstration,) = Path("runs").glob("logistic-*")
+    (curve,) = read_model(demonstration)["evaluation"]["in_sample"]["curves"]
+    np.testing.assert_allclose([curve["auc"], curve["auc_error"]], [float(told[1]), float(told[2])], atol=6e-5)
     for name, family in (("poisson", "poisson"), ("visits", "negative-binomial")):
         inference = read_model(f"runs/{name}")["inference"]
         cells = [float(cell) for cell in re.search(rf"^\| {family} \| (0\.[^\n]*) \|$", TEXT, re.MULTILINE)[1].split(" | ")]
@@ -57,7 +49,7 @@ def test_the_page_runs_from_top_to_bottom_and_its_numbers_are_those_of_its_comma
     assert (n, folds, passes) == (len(three["candidates"]), 5, three["training"]["n_passes"]) and fits == n * (1 + folds)
     for ours, name in (("glm-odds-ratios", "coefficients"), ("glm-penalties", "cross_validation")):
         assert imread(ROOT / "docs" / "images" / f"{ours}.png").shape == imread(f"runs/three/{name}.png").shape
-    exec(compile("\n".join(CODE.findall(TEXT)), str(PAGE), "exec"), {})
+    PAGE.run_python()
     assert "'intercept': " in capsys.readouterr().out
     with open("classes.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -126,12 +118,10 @@ def test_the_scaling_of_the_penalties_is_that_of_the_other_programs(tmp_path):
 
 
 def test_the_links_and_options_of_the_page_are_there():
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
+    PAGE.assert_links_lead_somewhere()
     known = run_glm.make_parser().format_help() + run_logistic.make_parser().format_help()
     known += score.make_parser().format_help() + "--rows --out"  # of the generator
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", TEXT)):
-        assert re.search(rf"{option}\b(?!-)", known), option
+    PAGE.assert_options_are_known(known)
 
 
 DEGENERATE = [

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -16,23 +13,17 @@ from drivers.packing.kinds import MOST_TEXTS
 from jobs.kernels.glm_groups import STATUSES
 from jobs.kernels.wols_groups import FITTED, LEAST_EIGENVALUE
 from jobs.mr_keyed import MOST_BUCKETS, ROWS_A_BUCKET
-from tests.conftest import ROOT, read_model
+from tests.conftest import read_model
+from tests.doc_pages import Page
 
-PAGE = ROOT / "docs" / "grouped.md"
-TEXT = PAGE.read_text()
-COMMAND = re.compile(r"^ {4}(python (?:drivers|data_gen)/.*)$", re.MULTILINE)
-CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGE = Page("docs/grouped.md")
+TEXT = PAGE.text
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    commands = COMMAND.findall(TEXT)
-    assert len(commands) == 5
-    for line in commands:
-        line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
+    assert len(PAGE.commands) == 5
+    PAGE.run_commands()
     inference = read_model("runs/by-postcode")["inference"]
     assert inference["n_groups"] == int(re.search(r"fits ([\d,]+) postcodes", TEXT)[1].replace(",", ""))
     with open("runs/by-postcode/groups.csv", newline="") as file:
@@ -44,7 +35,7 @@ def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
     with open("predicted.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 20_000 and {row["postcode"] for row in rows} - {""} == set(groups)
-    exec(compile("\n".join(CODE.findall(TEXT)), str(PAGE), "exec"), {})
+    PAGE.run_python()
     assert capsys.readouterr().out.splitlines()[-1] == "2 groups"
 
 
@@ -63,15 +54,12 @@ def test_the_numbers_of_the_page_are_those_of_the_program():
 
 
 def test_the_links_and_options_of_the_page_are_there():
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
-    for path in re.findall(r"`((?:tests|jobs|drivers)/[\w/]+\.py)`", TEXT):
-        assert (ROOT / path).exists(), path
+    PAGE.assert_links_lead_somewhere()
+    PAGE.assert_files_are_there()
     known = (
         run_wols.make_parser().format_help()
         + run_logistic.make_parser().format_help()
         + score.make_parser().format_help()
         + "--rows --out"
     )
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)):
-        assert re.search(rf"{option}\b(?!-)", known), option
+    PAGE.assert_options_are_known(known)

@@ -6,11 +6,9 @@ kernels of the suite, and to fits made anew.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 import shlex
-import subprocess
-import sys
 
 import mpmath
 import numpy as np
@@ -20,9 +18,11 @@ from matplotlib.image import imread
 from drivers import run_extrema, run_newton
 from jobs.kernels.wols_gradient import WOLSGradientQuery, WOLSGradientStatistics, gradient
 from tests.conftest import ROOT
+from tests.doc_pages import CODE, Page, run_commands
 from tests.registry import gather, make_rows
 
-PAGE = (ROOT / "docs" / "optimization.md").read_text(encoding="utf-8")
+SOURCE = Page("docs/optimization.md")
+PAGE = SOURCE.text
 SHOWN = re.compile(r"^```sh\n(python drivers/[^\n]*)\n```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURES = {
     "newton-tangents": "newton/tangents",
@@ -38,18 +38,11 @@ def lines_of(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """The commands of the page, run one after another: each with what stands below it and what it printed."""
+    """The commands of the page, run one after another: what stands below each and what it printed."""
     folder = tmp_path_factory.mktemp("page")
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    results = []
-    for command, output in SHOWN.findall(PAGE):
-        line = command.replace("drivers/", f"{ROOT}/drivers/")
-        done = subprocess.run(
-            line, shell=True, capture_output=True, text=True, cwd=folder, env={**os.environ, "PATH": path}
-        )  # fmt: skip
-        assert done.returncode == 0, (line, done.stderr)
-        results.append((command, output, done.stdout))
-    return folder, results
+    commands, outputs = zip(*SHOWN.findall(PAGE))
+    with contextlib.chdir(folder):
+        return folder, [(output, done.stdout) for output, done in zip(outputs, run_commands(commands))]
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -58,7 +51,7 @@ def shown(tmp_path_factory):
 def test_each_command_prints_what_stands_below_it(shown):
     _, results = shown
     assert len(results) == 2
-    for _, output, printed in results:
+    for output, printed in results:
         assert lines_of(output) == lines_of(printed)
 
 
@@ -72,8 +65,7 @@ def test_the_pictures_are_those_of_the_commands(shown, name):
 
 
 def test_the_python_of_the_page_runs(capsys):
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-    exec(compile(code, "docs/optimization.md", "exec"), {})
+    SOURCE.run_python()
     printed = capsys.readouterr().out
     assert "1.1795090246029167" in printed and "global maximum 0.0 -6.0" in printed
     assert "nan" not in printed and "inf" not in printed.replace("inflection", "")
@@ -391,7 +383,7 @@ def test_the_log_likelihoods_have_these_gradients_and_hessians(rows, family):
 
 
 def test_the_sigmoid_of_the_page_neither_overflows_nor_cancels():
-    (code,) = [code for code in re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if "sigmoid" in code]
+    (code,) = [code for code in CODE.findall(PAGE) if "sigmoid" in code]
     names: dict = {}
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         exec(code, names)

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from drivers import score
-from tests.conftest import ROOT
+from tests.doc_pages import Page
 
-PAGE = ROOT / "docs" / "score.md"
-TEXT = PAGE.read_text()
+PAGE = Page("docs/score.md")
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    commands = re.findall(r"^ {4}(python (?:drivers|data_gen)/.*)$", TEXT, re.MULTILINE)
-    assert len(commands) == 5
-    for line in commands:
-        line = re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line)
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path})
-        assert done.returncode == 0, (line, done.stderr)
+    assert len(PAGE.commands) == 5
+    PAGE.run_commands()
     assert (tmp_path / "prices.csv").read_bytes() == (tmp_path / "prices-local.csv").read_bytes()
-    (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    exec(compile(code, str(PAGE), "exec"), {})
+    PAGE.run_python()
     assert re.fullmatch(r"\[\d+\.\d*\]\n", capsys.readouterr().out)
 
 
 def test_the_options_and_links_of_the_page_are_there():
-    known = score.make_parser().format_help() + "--rows --target --features --missing"
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", TEXT)) - {"--out"}:
-        assert re.search(rf"{option}\b(?!-)", known), option
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
-    for path in re.findall(r"`((?:tests|jobs|drivers)/[\w/]+\.py)`", TEXT):
-        assert (ROOT / path).exists(), path
+    PAGE.assert_options_are_known(score.make_parser().format_help() + "--rows --target --features --missing")
+    PAGE.assert_links_lead_somewhere()
+    PAGE.assert_files_are_there()

@@ -12,35 +12,31 @@ import pytest
 
 from drivers import serve
 from tests.conftest import ROOT
+from tests.doc_pages import Page, run_commands
 from tests.test_serve import free_port
 
-PAGE = ROOT / "docs" / "serve.md"
-TEXT = PAGE.read_text()
-BEFORE = TEXT[: TEXT.index("## As a container")]
+PAGE = Page("docs/serve.md")
+BEFORE = Page("docs/serve.md", before="## As a container")
 
 
 @pytest.mark.slow
 def test_the_page_runs_from_top_to_bottom(capsys):
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     port = free_port()
-    environment = {**os.environ, "PATH": path, "PORT": str(port)}
-    lines = re.findall(r"^ {4}(python (?:drivers|data_gen)/.*)$", BEFORE, re.MULTILINE)
-    *before, service = [re.sub(r"\b(drivers|data_gen)/", rf"{ROOT}/\1/", line) for line in lines]
+    *before, service = BEFORE.commands
     assert len(before) == 2
-    for line in before:
-        done = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, (line, done.stderr)
-    with subprocess.Popen(service.split(), stderr=subprocess.PIPE, text=True, env=environment) as process:
+    run_commands(before)
+    _, program, model = service.split()
+    command, environment = [sys.executable, ROOT / program, model], {**os.environ, "PORT": str(port)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert f"at http://127.0.0.1:{port}," in process.stderr.readline()
-            one, two, wrong = (ask(line, port) for line in re.findall(r"^curl .*$", BEFORE, re.MULTILINE))
-            shown, refused = map(json.loads, re.findall(r"^```json\n(.*?)\n```", BEFORE, re.MULTILINE | re.DOTALL))
+            one, two, wrong = (ask(line, port) for line in re.findall(r"^curl .*$", BEFORE.text, re.MULTILINE))
+            shown, refused = map(json.loads, re.findall(r"^```json\n(.*?)\n```", BEFORE.text, re.MULTILINE | re.DOTALL))
             (price,) = one["predictions"]
             assert price["prediction"] == pytest.approx(shown["predictions"][0]["prediction"], rel=1e-9)
-            assert two == {"predictions": [price, *shown["predictions"][1:]], "n_empty": shown["n_empty"]}
+            assert two == {**shown, "predictions": [price, *shown["predictions"][1:]]}
             assert wrong == refused
-            for code in re.findall(r"^```python\n(.*?)^```", BEFORE, re.MULTILINE | re.DOTALL):
-                exec(compile(code.replace("8000", str(port)), str(PAGE), "exec"), {})
+            exec(BEFORE.code.replace("8000", str(port)), {})
             prices = json.loads(capsys.readouterr().out)
             assert len(prices) == 3 and prices == sorted(prices)
         finally:
@@ -56,14 +52,11 @@ def ask(line, port):
 
 def test_the_options_links_and_limits_of_the_page_are_there():
     known = serve.make_parser().format_help() + "--rows --target --features --missing --out --run-dir"
-    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", BEFORE)):
-        assert re.search(rf"{option}\b(?!-)", known), option
-    for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
-        assert PAGE.parent.joinpath(target).exists(), target
-    for path in re.findall(r"`((?:tests|jobs|drivers|bench)/[\w/]+\.py|Dockerfile)`", TEXT):
-        assert (ROOT / path).exists(), path
+    BEFORE.assert_options_are_known(known)
+    PAGE.assert_links_lead_somewhere()
+    PAGE.assert_files_are_there()
     for most in (serve.MOST_ROWS, serve.MOST_BYTES):
-        assert f"({most:,})" in TEXT
+        assert f"({most:,})" in PAGE.text
 
 
 def test_the_container_starts_what_is_there():

@@ -25,7 +25,7 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from drivers import prepare
+from drivers import prepare, run_logistic, run_wols
 from drivers.designs import reading
 from drivers.packing.cache import pack
 from drivers.packing.contents import PackContents
@@ -33,6 +33,7 @@ from drivers.packing.formats.options import InputOptions
 from drivers.packing.sources import find_sources
 from drivers.preparing.learning import passes_to_learn
 from jobs import keys
+from jobs.block_job import ScanQuery
 from jobs.blocks import Block
 from jobs.design import MISSING_CODE, UNKNOWN_CODE, Design
 from jobs.errors import BadRecord, ScanError
@@ -219,7 +220,6 @@ def test_outliers_are_beyond_the_bounds_of_their_definition(path, tmp_path, word
 
 
 def test_rows_of_outliers_are_left_out_of_training_and_counted_and_scored(path, tmp_path, capsys):
-    from drivers import run_wols
     from drivers.score import main as score
 
     income = column("income")
@@ -291,8 +291,16 @@ def test_target_encodings_are_those_of_scikit_learn_in_and_out_of_fold(path, tmp
     close(np.column_stack(list(applied(path, recipe, tmp_path).values())), encoded(every, every))
     names = ["city target"] if kind != "multiclass" else [f"city target={name}" for name in ("high", "low", "middle")]
     assert recipe.features == names
+    # What travels to the tasks of a fit: there a row knows nothing of its own fold.
+    driver = run_wols if target == "y" else run_logistic
+    driver.fit(
+        path, features=["city"], target=target, encode="target", encoding_folds=4, seed=3, report=False,
+        run_dir=str(tmp_path / "fit"), cache_dir=str(tmp_path / "c"), **filled,
+        **({} if smooth is None else {"smooth": smooth}),
+    )  # fmt: skip
+    query = ScanQuery.from_line((tmp_path / "fit/queries/0002.query").read_bytes())
+    trained = np.column_stack(list(applied(path, query.design.recipe, tmp_path, text=[target], training=True).values()))
     fold = Folds(4, seed=3).assign(keys.row_keys(0, 0, N))
-    trained = np.column_stack(list(applied(path, recipe, tmp_path, training=True).values()))
     for f in range(4):
         close(trained[fold == f], encoded(np.flatnonzero(fold != f), np.flatnonzero(fold == f)), 1e-11)
 

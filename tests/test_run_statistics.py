@@ -317,7 +317,7 @@ def test_from_python(week):
     assert from_file("again")["parameters"] == saved["parameters"]
 
 
-def test_as_programs(week):
+def test_the_commands_of_the_page(week):
     """The page of docs/linear.md, as it stands there but for the columns."""
     page = (Path(__file__).parent.parent / "docs" / "linear.md").read_text()
     lines = re.findall(r"^    python drivers/(\w+)\.py (.*)$", page, re.MULTILINE)
