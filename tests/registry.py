@@ -30,7 +30,7 @@ from jobs.kernels.keyed import keys_of
 from jobs.kernels.kmeans import KMeansQuery, KMeansStatistics
 from jobs.kernels.kmeans_parallel import KMeansParallelQuery, KMeansParallelStatistics
 from jobs.kernels.sample import SampleQuery, SampleStatistics
-from jobs.kernels.table_profile import NUMBER, TableProfileQuery, TableProfileStatistics
+from jobs.kernels.table_profile import MOMENTS, NUMBER, TableProfileQuery, TableProfileStatistics
 from jobs.kernels.target_sums import TargetSumsQuery, TargetSumsStatistics
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsQuery, WOLSFoldsStatistics
@@ -402,7 +402,7 @@ ENTRIES = [
         TableProfileStatistics,
         MRProfile,
         # All values are kept, so that the laws hold exactly; tests/test_table_profile.py has those of the sketches.
-        lambda rng, p: TableProfileQuery(256, 16, True, np.full(p, NUMBER), _centre(rng, p), np.full(p, 4.0)),
+        lambda rng, p: TableProfileQuery(256, 16, True, rng.choice([NUMBER, MOMENTS], p), _centre(rng, p), np.full(p, 4.0)),
         weighted_fields=(
             "kinds",
             "n_exact",

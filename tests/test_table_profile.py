@@ -376,7 +376,7 @@ def test_profiles_of_other_questions_do_not_merge():
             a.merge(profile(np.arange(5.0), other))
 
 
-@pytest.mark.parametrize("kinds, n_exact, scale", [([3], 8, 1.0), ([0, 0], 8, 1.0), ([0], 0, 1.0), ([0], 8, 0.0)])
+@pytest.mark.parametrize("kinds, n_exact, scale", [([4], 8, 1.0), ([0, 0], 8, 1.0), ([0], 0, 1.0), ([0], 8, 0.0)])
 def test_a_query_that_makes_no_sense_is_refused(kinds, n_exact, scale):
     with pytest.raises(BadRecord):
         TableProfileQuery(n_exact, 4, False, np.array(kinds), np.zeros(1), np.array([scale]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.kernels.column_values import ColumnValues
 from jobs.kernels.ordered_bits import values_of
-from jobs.kernels.table_profile import CODE, FRACTION, MISSING, WHOLE, TableProfileStatistics
+from jobs.kernels.table_profile import MISSING, MOMENTS, NUMBER, TableProfileStatistics
 
 
 @dataclass
@@ -38,11 +38,6 @@ class ColumnFacts:
     def n_present(self) -> int:
         """How many are not."""
         return self.n_rows - self.n_missing
-
-    @property
-    def has_fractions(self) -> bool:
-        """Whether a cell is finite and not whole."""
-        return bool(self.statistics.cells[self.column, FRACTION])
 
     @property
     def mean(self) -> float:
@@ -100,7 +95,7 @@ class ColumnFacts:
         return counts
 
     def _of_keys(self, keys: np.ndarray) -> np.ndarray:
-        is_double = self.statistics.kinds[self.column] not in (CODE, WHOLE)
+        is_double = self.statistics.kinds[self.column] in (NUMBER, MOMENTS)
         return values_of(keys) if is_double else keys.astype(float)
 
 

@@ -17,14 +17,14 @@ from drivers.describing.question import query_about
 from drivers.designs import block_of_sample, column_ranges, design_of_sample, target_center
 from drivers.packing.cache import Pack
 from drivers.preparing.column_facts import ColumnFacts, facts_of
-from drivers.preparing.lessons import LESSONS
+from drivers.preparing.lessons import LESSONS, needs_values
 from drivers.preparing.target_encodings import encodings_of
 from drivers.wording import listed
 from jobs.block_job import BlockJob
 from jobs.design import Design
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.folds import Folds
-from jobs.kernels.table_profile import CODE, NUMBER
+from jobs.kernels.table_profile import CODE, MOMENTS, NUMBER
 from jobs.kernels.target_sums import TargetSumsQuery
 from jobs.mr_profile import MRProfile
 from jobs.mr_target_sums import MRTargetSums
@@ -71,7 +71,8 @@ def learned(
             changed = {name for step in so_far.steps for name in step.columns}
             found = {name: known_facts[name] for name in names if name in known_facts and name not in changed}
             if missing := [name for name in names if name not in found]:
-                found |= _facts_of(missing, so_far, design, pack, scan, phase)
+                counted = {name for _, step in group if needs_values(step) for name in step.columns}
+                found |= _facts_of(missing, counted, so_far, design, pack, scan, phase)
                 n_passes += 1
             known.update((place, _taught(step, found, so_far)) for place, step in group)
         elif kind == BY_TARGET:
@@ -151,9 +152,9 @@ def _without_pass(step: Step, so_far: Recipe) -> Step:
 
 
 def _facts_of(
-    names: list[str], so_far: Recipe, design: Design, pack: Pack, scan: Scan, phase: str
+    names: list[str], counted: set[str], so_far: Recipe, design: Design, pack: Pack, scan: Scan, phase: str
 ) -> dict[str, ColumnFacts]:
-    """What a pass tells of these columns."""
+    """What a pass tells of these columns; counted: those whose values are asked for, not only their moments."""
     looking = _looking_at(names, so_far, design)
     n_texts = max((len(so_far.categories[name]) for name in names if name in so_far.categories), default=0)
     if n_texts > MOST_COUNTED:
@@ -162,8 +163,8 @@ def _facts_of(
             f"the column {name!r} has {n_texts:,} different texts, more than the {MOST_COUNTED:,} that can be counted; "
             "leave it out with --exclude"
         )
-    kinds = np.array([CODE if name in so_far.categories else NUMBER for name in names], np.uint8)
-    query = query_about(kinds, column_ranges(pack, looking), n_exact=n_texts)
+    kinds = [CODE if name in so_far.categories else NUMBER if name in counted else MOMENTS for name in names]
+    query = query_about(np.array(kinds, np.uint8), column_ranges(pack, looking), n_exact=n_texts)
     return dict(zip(names, facts_of(scan(phase, MRProfile, query, looking))))
 
 

@@ -98,4 +98,15 @@ def _levels(step: Levels, facts: Facts, categories: dict[str, list[str]]) -> Lev
     return dataclasses.replace(step, kept=kept)
 
 
+def needs_values(step: Step) -> bool:
+    """Whether a step learns of the values of its columns, by number or by rank, not of their extremes and moments alone."""
+    if isinstance(step, Impute):
+        return step.strategy in (MEDIAN, MOST_FREQUENT)
+    if isinstance(step, Outliers):
+        return step.method != Z
+    if isinstance(step, Scale):
+        return step.method == ROBUST
+    return not isinstance(step, Bins) or step.strategy == QUANTILE
+
+
 LESSONS: dict[type[Step], Lesson] = {Impute: _impute, Outliers: _outliers, Scale: _scale, Bins: _bins, Levels: _levels}

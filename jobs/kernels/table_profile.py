@@ -34,7 +34,7 @@ from jobs.kernels.ordered_bits import keys_of, values_of
 from jobs.kernels.quantile_sketch import RankSummary, count_keys
 from jobs.records import Record, array_field
 
-NUMBER, WHOLE, CODE = range(3)
+NUMBER, WHOLE, CODE, MOMENTS = range(4)
 CELLS = MISSING, ZERO, NEGATIVE, BELOW_ALL, ABOVE_ALL, FRACTION = range(6)
 _LARGEST = np.iinfo(np.int64).max
 _EXACT_WHOLE = 2.0**53
@@ -44,7 +44,8 @@ _EXACT_WHOLE = 2.0**53
 class TableProfileQuery(Record):
     """What is asked of p columns.
 
-    kinds: of each NUMBER (doubles), WHOLE (exact 64-bit whole numbers) or CODE (of texts); center, scale: (p,), where
+    kinds: of each NUMBER (doubles), WHOLE (exact 64-bit whole numbers), CODE (of texts) or MOMENTS (doubles of which only
+    missing and infinite cells, extremes and moments are asked, a tenth of the work); center, scale: (p,), where
     moments are taken about and what they are divided by, powers of two, the same for all rows; n_exact: different values
     of a column that are counted one by one; n_frequent: counters of a column that has more; pairs: whether correlations
     are asked for.
@@ -60,7 +61,7 @@ class TableProfileQuery(Record):
     def __post_init__(self) -> None:
         super().__post_init__()
         p = len(self.kinds)
-        if not (self.kinds.max(initial=0) <= CODE and len(self.center) == len(self.scale) == p):
+        if not (self.kinds.max(initial=0) <= MOMENTS and len(self.center) == len(self.scale) == p):
             raise BadRecord("a query of a profile whose columns have no kind, centre or scale that there is")
         if min(self.n_exact, self.n_frequent) < 1 or not np.all(self.scale > 0):
             raise BadRecord("a query of a profile that keeps no values, or of a scale that is not above zero")
@@ -249,14 +250,18 @@ def _of_rows(rows: Any, query: TableProfileQuery) -> TableProfileStatistics:
     for j, kind in enumerate(query.kinds.tolist()):
         x = rows.X[weighs, j]
         absent = np.isnan(x)
-        keys, counts = _count_cells(x, whole[j][weighs] if j in whole else None, absent, kind)
-        columns.append(ColumnValues.counted(keys, counts, found.limits(j)))
-        found.cells[j] = _cells(keys, counts, kind, int(np.count_nonzero(absent)))
-        if len(keys):
-            found.extremes[j] = keys[0], keys[-1]
-        if kind == CODE:
-            continue
-        found.registers[j] = registers_of(keys)
+        if kind == MOMENTS:
+            columns.append(ColumnValues.empty())
+            _take_ends(found, j, x[~absent] if absent.any() else x)
+        else:
+            keys, counts = _count_cells(x, whole[j][weighs] if j in whole else None, absent, kind)
+            columns.append(ColumnValues.counted(keys, counts, found.limits(j)))
+            found.cells[j] = _cells(keys, counts, kind, int(np.count_nonzero(absent)))
+            if len(keys):
+                found.extremes[j] = keys[0], keys[-1]
+            if kind == CODE:
+                continue
+            found.registers[j] = registers_of(keys)
         z = x * per_scale[j] - offset[j]
         finite = z if found.n_finite[j] == found.n_rows else z[np.isfinite(x)]
         found.moments[j] = central_moments.moments_of(finite)
@@ -268,6 +273,18 @@ def _of_rows(rows: Any, query: TableProfileQuery) -> TableProfileStatistics:
             z = np.where(present, z, 0.0)
         found.pairs = pair_sums.pair_sums(z, present)
     return found.with_values(columns)
+
+
+def _take_ends(found: TableProfileStatistics, j: int, present: np.ndarray) -> None:
+    """Missing and infinite cells, and the extremes, of a column whose values are not counted."""
+    found.cells[j, MISSING] = found.n_rows - len(present)
+    if len(present):
+        low, high = float(present.min()), float(present.max())
+        found.extremes[j] = keys_of(np.array([low, high]))
+        if low == -np.inf:
+            found.cells[j, BELOW_ALL] = np.count_nonzero(present == -np.inf)
+        if high == np.inf:
+            found.cells[j, ABOVE_ALL] = np.count_nonzero(present == np.inf)
 
 
 def _count_cells(x: np.ndarray, whole: np.ndarray | None, absent: np.ndarray, kind: int) -> tuple[np.ndarray, np.ndarray]:
