@@ -1,6 +1,7 @@
 """Requests a second of drivers/serve.py on one core, and how long each of them takes.
 
     python bench/serve.py                                      # 20 columns of numbers, a row a request
+    python bench/serve.py --recipe                             # the same columns through a recipe of 13 steps
     python bench/serve.py --model runs/price/model.json --rows 100 --connections 8 --json
 
 The service has the first core that this process may use, and the client the second. Each connection stays, and sends a
@@ -21,8 +22,17 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+from pyarrow import csv  # noqa: E402
+
+from drivers import run_wols  # noqa: E402
+
 WARM_UP = 1.0
 
 
@@ -30,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", help="the model.json of a run; Default: a linear model of --columns numbers")
     parser.add_argument("--columns", type=int, default=20)
+    parser.add_argument("--recipe", action="store_true", help="13 steps before the model, which then has 48 features")
     parser.add_argument("--rows", type=int, default=1, help="of a request")
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -37,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        model = options.model or write_model(folder, options.columns)
+        model = options.model or write_model(folder, options.columns, options.recipe)
         command = [sys.executable, str(ROOT / "drivers" / "serve.py"), model, "--port", "0"]
         with subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores[:1])
@@ -56,9 +67,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def write_model(folder: str, n_columns: int) -> str:
-    """A linear model of standardised columns, as a file."""
+def write_model(folder: str, n_columns: int, with_recipe: bool) -> str:
+    """A linear model of standardised columns, or of what a recipe of 13 steps makes of some, as a file."""
     names = [f"x{j + 1}" for j in range(n_columns)]
+    if with_recipe:
+        return fit_with_recipe(folder, n_columns)
     parameters = {"coefficients": [1 / (j + 1) for j in range(n_columns)], "intercept": 0.5}
     path = os.path.join(folder, "model.json")
     model = {"format": "scanlearn-model", "version": 1, "kind": "wols", "features": names, "parameters": parameters}
@@ -66,11 +79,32 @@ def write_model(folder: str, n_columns: int) -> str:
     return path
 
 
+def fit_with_recipe(folder: str, n_columns: int) -> str:
+    """A linear model of some numbers, a date and two texts; clipped, flagged, imputed (two ways), logarithms, bins, rare
+    texts grouped, one-hot, target encoded, products, scaled."""
+    rng = np.random.default_rng(0)
+    n, p = 2000, n_columns - 3
+    X = rng.gamma(2.0, size=(n, p))
+    X[rng.random((n, p)) < 0.02] = np.nan
+    columns: dict[str, Any] = {f"x{j + 1}": X[:, j] for j in range(p)}
+    columns["city"], columns["shop"] = rng.choice(["Bonn", "Oslo", "Rome"], n), rng.integers(0, 300, n).astype(str)
+    columns["day"] = np.datetime64("2024-01-01") + rng.integers(0, 700, n)
+    columns["y"] = np.nansum(X, axis=1) + rng.normal(size=n)
+    path, run = os.path.join(folder, "t.csv"), os.path.join(folder, "run")
+    csv.write_csv(pa.table(columns), path)
+    run_wols.fit(
+        path, target="y", run_dir=run, cache_dir=folder, report=False, text=["shop"], dates="parts", indicators=True,
+        outliers="x1=iqr:clip,x2=z:flag", impute="median,city=most-frequent", transform="x3=log1p,x4=sqrt", bins="x5=4",
+        min_frequency=2, encode="one-hot,shop=target", interactions="x1*x2,x3*x4", polynomial="x6=2", scale="standard",
+    )  # fmt: skip
+    return os.path.join(run, "model.json")
+
+
 async def measure(url: str, options: argparse.Namespace, pid: int) -> dict[str, float]:
     """Asks for some seconds and gives the figures; times in seconds."""
     with urllib.request.urlopen(f"{url}/model") as answer:
         columns = json.load(answer)["columns"]
-    rows = [{c["name"]: c["texts"][0] if "texts" in c else 0.1 + i / 7 for c in columns} for i in range(options.rows)]
+    rows = [{c["name"]: cell_of(c, i) for c in columns} for i in range(options.rows)]
     body = json.dumps(rows[0] if options.rows == 1 else {"rows": rows}).encode()
     host, port = url.removeprefix("http://").split(":")
     request = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
@@ -93,6 +127,11 @@ async def measure(url: str, options: argparse.Namespace, pid: int) -> dict[str, 
         "latency_p99": latencies[n * 99 // 100],
         "latency_max": latencies[-1],
     }
+
+
+def cell_of(column: dict[str, Any], row: int) -> Any:
+    """A cell that a column can have."""
+    return column["texts"][row % len(column["texts"])] if "texts" in column else 0.1 + row / 7
 
 
 async def ask(host: str, port: int, request: bytes, end: float) -> list[float]:

@@ -125,7 +125,7 @@ def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = Non
             design.features = _chosen(options, design.features)
         for name in design.features:
             _check_number_of_categories(name, design.categories.get(name, []), "feature")
-    check_missing([name for name in design.sources() if name not in filled], design.missing, pack)
+    check_missing([name for name in design.sources() if name not in filled], design.missing, pack, are_features=True)
     check_names(design)
     if not pack.is_partial:
         if not may_have_few_rows(options):

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.describing.summary import DAYS, EMPTY, MOMENT, NUMBER, TEXTS, TRUTH, WHOLE_NUMBER
-from drivers.preparing.asked import ONE_HOT, TARGET, TREATMENT, Asked, Choice
+from drivers.preparing.asked import NOTHING, ONE_HOT, TARGET, TREATMENT, Asked, Choice
 from jobs.recipe.missing import CONSTANT, MEDIAN
 from jobs.recipe.numeric import LOG1P
 
 # A column with fewer cells than this share says little of its rows.
 LEAST_PRESENT = 0.05
+# A text with fewer rows than these a level has too few for an average to be more than noise.
+ROWS_A_LEVEL = 3
 # Of a text with more levels each is an average of the target, or without one the rare ones are grouped.
 MOST_LEVELS = 30
 BLANK = "(missing)"
@@ -47,9 +49,10 @@ def suggested(profile: dict[str, Any], free: list[str], target: str | None, give
     if not given.dates.is_given and any(column["type"] in (DAYS, MOMENT) for column in taken.values()):
         asked.dates = Choice("parts")
     if not given.impute.is_given:
-        # A text that is nowhere missing would have a level that no row has.
+        # A text that is nowhere missing would have a level that no row has; an average stands for a missing text too.
         blank = [name for name in texts if taken[name]["missing"]]
         asked.impute = Choice(MEDIAN, dict.fromkeys(blank, f"{CONSTANT}:{BLANK}"))
+        asked.impute.by_name |= dict.fromkeys(many, NOTHING) if target else {}
         asked.indicators = True
     if not given.transform.is_given:
         tailed = [name for name in numbers if name in remarks["Heavy tail"] and taken[name]["min"] >= 0]
@@ -76,4 +79,6 @@ def _why_not(column: dict[str, Any], remarks: dict[str, set[str]]) -> str:
         return "as good as a value of its own for each row"
     if n_rows - column["missing"] < LEAST_PRESENT * n_rows:
         return f"missing in more than {1 - LEAST_PRESENT:.0%} of the rows"
+    if column["type"] == TEXTS and n_rows - column["missing"] < ROWS_A_LEVEL * column["distinct"]["value"]:
+        return f"different texts with fewer than {ROWS_A_LEVEL} rows each on average"
     return ""

@@ -73,12 +73,15 @@ def _of_one(step: Step, name: str) -> Step:
 
 
 def _impute(step: Impute, name: str) -> str:
-    return f"missing to {_short(step.values[name])}" + (", and told of" if name in (step.indicated or []) else "")
+    return _filled(step, name, _short(step.values[name]))
 
 
 def _filled_date(step: Impute, name: str) -> str:
-    day = np.datetime64(int(step.values[name] // 1), "D")
-    return f"missing to {day}" + (", and told of" if name in (step.indicated or []) else "")
+    return _filled(step, name, str(np.datetime64(int(step.values[name] // 1), "D")))
+
+
+def _filled(step: Impute, name: str, shown: str) -> str:
+    return f"filled with {shown}" + (" and indicated" if name in (step.indicated or []) else "")
 
 
 def _outliers(step: Outliers, name: str) -> str:
