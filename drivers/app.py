@@ -100,7 +100,8 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     :raises ScanError: --resume of what is no run, or of one whose folder is gone
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    options = parser.parse_args(argv)
+    with _nothing_required(parser, argv):
+        options = parser.parse_args(argv)
     options.argv = argv
     options.working_dir = os.getcwd()
     if not options.resume:
@@ -131,6 +132,21 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
     resumed.resume, resumed.run_dir = saved.path, None
     resumed.argv, resumed.working_dir = before["argv"], before["working_dir"]
     return resumed
+
+
+@contextlib.contextmanager
+def _nothing_required(parser: argparse.ArgumentParser, argv: Sequence[str]) -> Iterator[None]:
+    """Lets a command line go without what it must name, where it resumes a run that has named it."""
+    resumes = any(word == "--resume" or word.startswith("--resume=") for word in argv)
+    every: list[Any] = [*parser._actions, *parser._mutually_exclusive_groups]
+    required = [action for action in every if resumes and action.required]
+    for action in required:
+        action.required = False
+    try:
+        yield
+    finally:
+        for action in required:
+            action.required = True
 
 
 def parse_call(parser: Parser, inputs: Sequence[str] | str, arguments: dict[str, Any]) -> argparse.Namespace:

@@ -81,7 +81,7 @@ RUNS = {
     "a profile": ("describe", "y.csv --no-report --quiet", ["MRProfile"]),
     "a recipe and its model": (
         "run_wols", "y.csv --target y --weight w --no-report --quiet --encode shop=target --impute median --scale standard",
-        ["MRProfile", "MRProfile", "MRTargetSums", "MRWOLS"],
+        ["MRProfile", "MRTargetSums", "MRProfile", "MRWOLS"],
     ),
     "a check": ("check", "y.csv --quiet --json", ["MRCount"] * 2),
 }  # fmt: skip

@@ -251,3 +251,14 @@ def test_the_plan_of_a_job_is_one_pass_and_of_a_stream_none(table, capsys):
         assert json.loads(capsys.readouterr().out)["passes"] == passes
     assert drivers_score.main(["model.json", "-o", "p.csv"]) == 2
     assert "name the rows to score behind the model" in capsys.readouterr().err
+
+
+def test_a_run_that_must_name_much_goes_on_by_its_folder_alone(table, capsys):
+    arguments = ["model.json", "t.csv", "-o", "p.csv", "-r", "local", "--run-dir", "run"]
+    assert drivers_score.main(arguments) == 0
+    before = Path("p.csv").read_bytes()
+    assert drivers_score.main(["--resume", "run"]) == 0
+    assert Path("p.csv").read_bytes() == before
+    with pytest.raises(SystemExit) as ended:
+        drivers_score.main(["--out", "p.csv"])
+    assert ended.value.code == 2 and "required: model" in capsys.readouterr().err
