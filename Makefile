@@ -33,15 +33,17 @@ test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and 
 	$(MAKE) -j2 -O slow-tests cluster-tests && $(MAKE) hadoop-tests; status=$$?; $(MAKE) hadoop-down; exit $$status
 
 ON_HADOOP := HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest --durations=20
+# Those that have such a test: each worker would collect all the others for nothing.
+HAVING = $(shell grep -l "mark\.$(1)" tests/test_*.py)
 
 slow-tests:
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "slow and not hadoop" --durations=20 $(call HAVING,slow)
 
 cluster-tests:
-	$(ON_HADOOP) -m "hadoop and alone"
+	$(ON_HADOOP) -m "hadoop and alone" $(call HAVING,hadoop)
 
 hadoop-tests:
-	$(ON_HADOOP) -n auto -m "hadoop and not alone"
+	$(ON_HADOOP) -n auto -m "hadoop and not alone" $(call HAVING,hadoop)
 
 lint: install  ## ruff and mypy
 	$(BIN)/ruff check .

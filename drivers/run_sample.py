@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     ) as out:
         out.write_table(rows)
     workspace.progress.say(f"{len(rows):,} of {manifest.n_rows:,} rows are in {options.out}")
+    workspace.close()
+    workspace.directory.close()
     return OK
 
 

@@ -104,7 +104,7 @@ def test_tasks_that_are_killed_and_fail_twice_change_no_bit(bits, faults, setup)
 
 
 def test_a_reduce_task_that_is_killed_changes_no_bit(bits, faults):
-    killed = faults.add("reducer", r"records\.py", "kill")
+    killed = faults.add("reducer", r"/records\.", "kill")
     done = faults.run(*DESCENT, "--run-dir", "r", *LOCAL)
     assert done.returncode == MAX_ITER, done.stderr
     assert killed.times == 1
