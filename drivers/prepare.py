@@ -158,7 +158,8 @@ def known_facts(statistics: TableProfileStatistics, inputs: Recipe, pack: Pack) 
 
 def _columns(profile: dict[str, Any], recipe: Recipe, left_out: dict[str, str]) -> list[dict[str, Any]]:
     """What is told of each column: what it holds, what is done to it, and what comes of it."""
-    chapters = {chapter.name: chapter for chapter in story_of(recipe)}
+    blank = {column["name"] for column in profile["columns"] if column["missing"]}
+    chapters = {chapter.name: chapter for chapter in story_of(recipe, blank)}
     columns = []
     for column in profile["columns"]:
         name = column["name"]
@@ -167,10 +168,17 @@ def _columns(profile: dict[str, Any], recipe: Recipe, left_out: dict[str, str]) 
         found = {key: column[key] for key in ("name", "type", "rows", "missing")}
         chapter = chapters.get(name)
         found |= {"steps": [], "features": [], "left_out": left_out[name]} if chapter is None else {
-            "steps": chapter.steps, "features": chapter.features, "left_out": "",
+            "steps": chapter.steps, "features": _columns_of(recipe, chapter.features), "left_out": "",
         }  # fmt: skip
         columns.append(found)
     return columns
+
+
+def _columns_of(recipe: Recipe, features: list[str]) -> list[str]:
+    """The columns of X that features become."""
+    return Design(
+        features, categories={name: recipe.categories[name] for name in features if name in recipe.categories}
+    ).feature_names
 
 
 def finish(workspace: Workspace, file: RecipeFile, told: dict[str, Any], show: Any) -> None:

@@ -90,7 +90,7 @@ def check_written_numbers(options: argparse.Namespace, design: Design, pack: Pac
         place, cell = place_of_row(pack, found[0]), cell_text(pack, name, found[1])
         raise ScanError(
             f"{place}, column {name!r}: {quoted(cell)} is not a number as programs write it; write it like 1234.5, or take "
-            f"the column as text with --text {name}"
+            f"the column as text with --text {shlex.quote(name)}"
         )
 
 

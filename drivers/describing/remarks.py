@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -121,7 +122,7 @@ def _looks_like_categories(column: dict[str, Any], n_rows: int) -> str | None:
     n = column["distinct"]["value"]
     if column["type"] != WHOLE_NUMBER or not 2 < n <= MOST_CATEGORIES or _present(column) < ROWS_A_CATEGORY * n:
         return None
-    return f"has {n} different whole numbers, perhaps categories: --text {column['name']} reads them as such"
+    return f"has {n} different whole numbers, perhaps categories: --text {shlex.quote(column['name'])} reads them as such"
 
 
 # In the order in which they are told: the check, and how many columns with the same are told of in one sentence.

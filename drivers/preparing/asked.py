@@ -5,7 +5,6 @@ outliers -> missing cells -> dates -> transforms -> bins -> rare texts -> texts 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -60,8 +59,8 @@ class Asked:
     indicators: bool = False
     transform: Choice = field(default_factory=Choice)
     bins: Choice = field(default_factory=Choice)
-    min_frequency: float | None = None
-    max_categories: int = 0
+    min_frequency: Choice = field(default_factory=Choice)
+    max_categories: Choice = field(default_factory=Choice)
     encode: Choice = field(default_factory=Choice)
     smooth: float | None = None
     n_folds: int = 5
@@ -72,24 +71,15 @@ class Asked:
     @property
     def is_given(self) -> bool:
         """Whether anything is asked."""
-        return any(
-            getattr(self, f.name) != f.default if f.default is not dataclasses.MISSING else bool(self._given(f.name))
-            for f in dataclasses.fields(self)
-            if f.name not in ("smooth", "n_folds", "seed")
-        )
-
-    def _given(self, name: str) -> object:
-        value = getattr(self, name)
-        return value.is_given if isinstance(value, Choice) else value
+        return any(choice.is_given for choice in self._choices()) or bool(self.formats or self.terms or self.indicators)
 
     def names(self) -> set[str]:
         """All columns that are named, some of which may be made by a step."""
-        choices = (self.dates, self.outliers, self.impute, self.transform, self.bins, self.encode, self.scale)
-        return {
-            *self.formats,
-            *(name for choice in choices for name in choice.by_name),
-            *(name for term in self.terms for name in term),
-        }
+        by_choice = {name for choice in self._choices() for name in choice.by_name}
+        return {*self.formats, *by_choice, *(name for term in self.terms for name in term)}
+
+    def _choices(self) -> list[Choice]:
+        return [value for value in vars(self).values() if isinstance(value, Choice)]
 
     def steps(self, features: list[str], pack: Pack, classes: list[str]) -> list[Step]:
         """The steps for these columns of a table, none of them learned yet.
@@ -114,12 +104,7 @@ class Asked:
         steps += [_bins(word, names) for word, names in _grouped(numbers, self.bins, "bins")]
         binned = [name for name in numbers if self.bins.of(name)]
         numbers = [name for name in numbers if name not in binned]
-        if texts and (self.min_frequency is not None or self.max_categories):
-            least = self.min_frequency or 0.0
-            is_share = 0 < least < 1
-            steps.append(
-                Levels(texts, 0 if is_share else int(least), least if is_share else 0.0, self.max_categories)
-            )  # fmt: skip
+        steps += self._rare(texts)
         for word, names in _grouped([*texts, *binned], self.encode, "encode"):
             if word == ONE_HOT:
                 steps.append(OneHot(names))
@@ -135,6 +120,19 @@ class Asked:
             numbers += map(product_name, self.terms)
         steps += [Scale(names, word) for word, names in _grouped(numbers, self.scale, "scale")]
         return steps
+
+    def _rare(self, texts: list[str]) -> list[Levels]:
+        """The steps that group rare texts, one for each pair of bounds."""
+        least = {name: word for word, names in _grouped(texts, self.min_frequency, "min-frequency") for name in names}
+        most = {name: word for word, names in _grouped(texts, self.max_categories, "max-categories") for name in names}
+        by_bounds: dict[tuple[float, int], list[str]] = defaultdict(list)
+        for name in texts:
+            if name in least or name in most:
+                by_bounds[float(least.get(name, 0)), int(most.get(name, 0))].append(name)
+        return [
+            Levels(names, *((0, rows) if 0 < rows < 1 else (math.ceil(rows), 0.0)), n)
+            for (rows, n), names in by_bounds.items()
+        ]
 
     def _parts(self, name: str, pack: Pack) -> list[str]:
         word = self.dates.of(name)

@@ -59,8 +59,8 @@ def suggested(profile: dict[str, Any], free: list[str], target: str | None, give
         asked.transform = Choice(by_name=dict.fromkeys(tailed, LOG1P))
     if not given.encode.is_given:
         asked.encode = Choice(TREATMENT if target else ONE_HOT, dict.fromkeys(many, TARGET) if target else {})
-    if many and given.min_frequency is None and not given.max_categories and not target:
-        asked.max_categories = MOST_LEVELS
+    if many and not given.min_frequency.is_given and not given.max_categories.is_given and not target:
+        asked.max_categories = Choice(by_name=dict.fromkeys(many, str(MOST_LEVELS)))
     return Suggestion(list(taken), left_out, asked)
 
 

@@ -51,10 +51,15 @@ def add_recipe_options(parser: argparse.ArgumentParser, reads: bool = True) -> N
     group.add_argument("--transform", type=choice(_among(FUNCTIONS)), metavar="NAME=WORD,...", help="|".join(FUNCTIONS))
     group.add_argument("--bins", type=choice(_is_bins), metavar="NAME=N,...", help=f"N or N:{'|'.join(BIN_STRATEGIES)}")
     group.add_argument(
-        "--min-frequency", type=not_negative, metavar="N",
-        help='texts of fewer rows, or of a smaller share of them, become one, "(other)", and so do unknown ones',
+        "--min-frequency", type=choice(_is_frequency), metavar="WORDS",
+        help='N: texts of fewer rows, or of a smaller share of them, become one, "(other)", and so do unknown ones',
     )  # fmt: skip
-    group.add_argument("--max-categories", type=natural, metavar="N", help="likewise with more texts than these")
+    group.add_argument(
+        "--max-categories",
+        type=choice(_is_number_of_levels),
+        metavar="WORDS",
+        help="N: likewise with more texts than these",
+    )
     group.add_argument(
         "--encode", type=choice(_among(CODINGS)), metavar="WORDS",
         help=f"texts, and bins, to numbers: {'|'.join(CODINGS)}",
@@ -77,9 +82,9 @@ def asked_of(options: argparse.Namespace) -> Asked:
     powers = [[name] * k for name, degree in polynomial.by_name.items() for k in range(2, int(degree) + 1)]
     return Asked(
         options.dates or Choice(), options.date_formats or {}, options.outliers or Choice(), options.impute or Choice(),
-        options.indicators, options.transform or Choice(), options.bins or Choice(), options.min_frequency,
-        options.max_categories or 0, options.encode or Choice(), options.smooth, options.encoding_folds, options.seed,
-        [*powers, *options.interactions], options.scale or Choice(),
+        options.indicators, options.transform or Choice(), options.bins or Choice(), options.min_frequency or Choice(),
+        options.max_categories or Choice(), options.encode or Choice(), options.smooth, options.encoding_folds,
+        options.seed, [*powers, *options.interactions], options.scale or Choice(),
     )  # fmt: skip
 
 
@@ -172,6 +177,14 @@ def _is_bins(word: str) -> str | None:
     if n_bins.isdecimal() and int(n_bins) >= 2 and (not colon or strategy in BIN_STRATEGIES):
         return None
     return f"bins are a number from 2, then :{'|'.join(BIN_STRATEGIES)} or not"
+
+
+def _is_frequency(word: str) -> str | None:
+    return None if _positive(word) else "a least number of rows, or a share of them, is above zero"
+
+
+def _is_number_of_levels(word: str) -> str | None:
+    return None if word.isdecimal() and int(word) >= 2 else "a number of texts is 2 or more"
 
 
 def _is_degree(word: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,11 @@ class Chapter:
     features: list[str] = field(default_factory=list)
 
 
-def story_of(recipe: Recipe) -> list[Chapter]:
-    """A chapter for each input; a product of several columns is one of each."""
+def story_of(recipe: Recipe, blank: Collection[str]) -> list[Chapter]:
+    """A chapter for each input; a product of several columns is one of each.
+
+    :param blank: the inputs with missing cells; of the others it is not told with what they would be filled
+    """
     roots: dict[str, list[str]] = {name: [name] for name in recipe.inputs}
     chapters = {name: Chapter(name) for name in recipe.inputs}
     dates = {name for step in recipe.steps if isinstance(step, DateParts) for name in step.columns}
@@ -38,14 +41,13 @@ def story_of(recipe: Recipe) -> list[Chapter]:
     for step in recipe.steps:
         for name in step.columns:
             for root in roots[name]:
-                told = (
-                    _filled_date(step, name)
-                    if name in dates and isinstance(step, Impute)
-                    else _WORDS[type(step)](step, name)
-                )
-                prefix = "" if name == root or name.startswith(root + " ") is False else f"{name[len(root) + 1 :]}: "
-                if told and f"{prefix}{told}" not in chapters[root].steps:
-                    chapters[root].steps.append(f"{prefix}{told}")
+                if isinstance(step, Impute) and root not in blank:
+                    continue
+                is_date = isinstance(step, Impute) and name in dates
+                told = _filled_date(step, name) if is_date else _WORDS[type(step)](step, name)
+                part = f"{name[len(root) + 1 :]}: " if name.startswith(f"{root} ") else ""
+                if f"{part}{told}" not in chapters[root].steps:
+                    chapters[root].steps.append(f"{part}{told}")
         for made, sources in _made_by(step).items():
             roots[made] = list(dict.fromkeys(root for source in sources for root in roots[source]))
     for feature in recipe.features:

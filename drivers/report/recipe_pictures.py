@@ -29,7 +29,8 @@ WORDS = 34
 def draw_recipe(directory: RunDirectory, recipe: Recipe, pack: Pack) -> list[Picture]:
     """The columns that a step is of, in their order, as many to a picture as stay readable."""
     before, after = sample_frame(pack, recipe, steps=False), sample_frame(pack, recipe)
-    chapters = [chapter for chapter in story_of(recipe) if chapter.steps]
+    blank = {name for name in recipe.inputs if _share_missing(before, name)}
+    chapters = [chapter for chapter in story_of(recipe, blank) if chapter.steps]
     pages = [chapters[start : start + ROWS] for start in range(0, len(chapters), ROWS)]
     left = len(chapters) - ROWS * MOST_PICTURES
     pictures = []
@@ -121,8 +122,11 @@ def _paint_bars(axes: Any, left: float, bottom: float, heights: np.ndarray, colo
     axes.plot([left, left + BOX], [bottom + 0.12] * 2, color="#5b6675", lw=0.6)
 
 
-def _paint_missing(axes: Any, bottom: float, frame: Frame, name: str) -> None:
+def _share_missing(frame: Frame, name: str) -> float:
     values = frame.columns[name]
-    share = float(np.mean(values < 0 if frame.has_levels(name) else np.isnan(values))) if frame.n_rows else 0.0
-    if share:
+    return float(np.mean(values < 0 if frame.has_levels(name) else np.isnan(values))) if frame.n_rows else 0.0
+
+
+def _paint_missing(axes: Any, bottom: float, frame: Frame, name: str) -> None:
+    if share := _share_missing(frame, name):
         axes.plot([BEFORE, BEFORE + BOX * share], [bottom + 0.08] * 2, color=SAMPLE, lw=2.5, solid_capstyle="butt")
