@@ -164,7 +164,7 @@ def _evaluation_query(rng: np.random.Generator, p: int, task: str) -> Evaluation
     n_replicates = 0 if p == 2 else 3
     edges = np.sort(rng.normal(size=(2 * p if is_numbers else p, 12)) * 10, axis=1)
     return EvaluationQuery(
-        task, p if is_numbers or p <= 2 else 1, n_classes, n_classes, False, 1, n_replicates, False,
+        task, p if is_numbers or p <= 2 else 1, n_classes, n_classes, False, 0.5, 1, n_replicates, False,
         int(rng.integers(100)), 4, np.full(1 if is_numbers else 0, 1.5), edges, np.zeros((0, 0)), np.zeros(0), np.zeros(0),
     )  # fmt: skip
 

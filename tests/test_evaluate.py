@@ -218,6 +218,18 @@ def test_the_class_to_find_can_be_said(two):
     assert result["classes"] == ["yes", "no"] and first(result)["curves"][0]["auc"] == pytest.approx(area, abs=1e-3)
 
 
+def test_rows_are_taken_for_a_class_from_a_threshold_on(two):
+    result = judge("two.csv", target="bought", probability=["ours", "theirs"], threshold=0.11, cost="1,20")
+    truth = two["bought"] == "yes"
+    for model in result["whole"]["models"]:
+        taken = two[model["model"]] >= 0.11
+        measures = model["measures"]
+        assert measures["mcc"] == pytest.approx(metrics.matthews_corrcoef(truth, taken), rel=1e-12)
+        assert measures["cost"] == pytest.approx(((taken & ~truth) + 20.0 * (truth & ~taken)).mean(), rel=1e-12)
+        low, high = model["intervals"]["cost"]
+        assert low < measures["cost"] < high
+
+
 def test_clusters_are_judged_by_classes_and_by_features():
     rng = np.random.default_rng(3)
     n = 600
@@ -404,6 +416,15 @@ def test_segments_with_one_class_have_no_area_and_no_crash(two):
         (["numbers.csv", "--target", "y", "--weight", "shop"], "weights are numbers"),
         (["two.csv", "--target", "bought", "--probability", "ours", "--positive", "maybe"], "--positive is one of two"),
         (["two.csv", "--target", "bought", "--probability", "ours", "--cost", "maybe:no=1"], "names the class 'maybe'"),
+        (["classes.csv", "--target", "colour", "--threshold", "0.3"], "--threshold is of two classes, and the column"),
+        (
+            ["classes.csv", "--target", "colour", "--prediction", "class", "--threshold", "0.3"],
+            "and --prediction which it is",
+        ),
+        (
+            ["numbers.csv", "--target", "y", "--prediction", "other", "--task", "regression", "--threshold", "0.3"],
+            "this is",
+        ),
         (["two.csv", "--target", "bought"], "no column is known as a prediction"),
         (["classes.csv", "--target", "colour", "--probability", "probability red"], "class '10'|is of one class"),
         (["classes.csv", "--target", "colour", "--cost", "1,2"], "two costs are of two classes"),

@@ -32,7 +32,8 @@ NOTHING = np.zeros((0, 0))
 
 def question(task, edges=NOTHING, n_models=1, n_classes=0, n_predicted=None, center=(), **others):
     fields = {
-        "has_labels": False, "n_segments": 1, "n_replicates": 0, "by_segment": False, "seed": 0, "coarse": 1,
+        "has_labels": False, "threshold": 0.5, "n_segments": 1, "n_replicates": 0, "by_segment": False, "seed": 0,
+        "coarse": 1,
         "means": np.zeros((0, len(center))), "masses": np.zeros(0), "squares": np.zeros(0),
     }  # fmt: skip
     n_predicted = n_classes if n_predicted is None else n_predicted

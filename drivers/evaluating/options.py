@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass, field
 
 from drivers.app import UsageError
-from drivers.options import names, natural, not_negative, share
+from drivers.options import names, natural, not_negative, share, unit
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.sources import find_sources
@@ -50,6 +50,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cost", type=costs, metavar="FP,FN",
         help="what a false positive and a false negative cost, or TRUE:TAKEN=COST,... of classes by name",
+    )  # fmt: skip
+    group.add_argument(
+        "--threshold", type=unit, metavar="P",
+        help="of two classes: from which probability a row is taken for the one to find; Default: what the column of "
+        "classes says, or 1/2",
     )  # fmt: skip
     group.add_argument(
         "--replicates", type=natural, default=DEFAULT_REPLICATES, metavar="B",
@@ -138,8 +143,10 @@ def find_columns(options: argparse.Namespace, columns: list[str] | None) -> Aske
     task = options.task or _task(options, known, clusters, columns)
     if task != CLUSTERING and options.target is None:
         raise UsageError("name the column of the truth with --target")
-    if task != CLASSIFICATION and (options.probability or options.cost or options.positive):
-        raise UsageError(f"--probability, --positive and --cost are of classification, and this is {task}")
+    if task != CLASSIFICATION and _is_of_classes(options):
+        raise UsageError(f"--probability, --positive, --threshold and --cost are of classification, and this is {task}")
+    if options.threshold is not None and options.prediction:
+        raise UsageError("--threshold says from which probability a row is taken for a class, and --prediction which it is")
     if task != CLUSTERING and options.features:
         raise UsageError(f"--features are of clustering, and this is {task}")
     if task == REGRESSION:
@@ -148,8 +155,8 @@ def find_columns(options: argparse.Namespace, columns: list[str] | None) -> Aske
             raise UsageError("name the column of the predictions with --prediction")
         return Asked(task, options.target, _once(predictions, "--prediction"))
     default = [name for name in (clusters if task == CLUSTERING else [LABEL]) if name in known][:1]
-    if task == CLASSIFICATION and options.probability:
-        default = []  # another model's, for all that is known
+    if task == CLASSIFICATION and (options.probability or options.threshold is not None):
+        default = []  # another model's, for all that is known, or another threshold's
     labels = options.prediction or default
     if len(labels) > 1:
         raise UsageError(f"--prediction names one column of {task}; {', '.join(labels)} are several")
@@ -166,7 +173,7 @@ def find_columns(options: argparse.Namespace, columns: list[str] | None) -> Aske
 
 
 def _task(options: argparse.Namespace, known: list[str], clusters: list[str], columns: list[str] | None) -> str:
-    if options.probability or options.cost or options.positive:
+    if _is_of_classes(options):
         return CLASSIFICATION
     if options.features:
         return CLUSTERING
@@ -186,6 +193,10 @@ def _task(options: argparse.Namespace, known: list[str], clusters: list[str], co
         shown = f"the columns could be those of {' and of '.join(found)}" if found else "no column is known as a prediction"
         raise UsageError(f"{shown}; say --task, and name the columns with --prediction or --probability")
     return found[0]
+
+
+def _is_of_classes(options: argparse.Namespace) -> bool:
+    return bool(options.probability or options.cost or options.positive or options.threshold is not None)
 
 
 def _column_names(options: argparse.Namespace) -> list[str] | None:

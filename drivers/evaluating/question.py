@@ -81,6 +81,8 @@ def ask(options: argparse.Namespace, asked: Asked, pack: Pack) -> Question:
     check_weights(options.weight, pack)
     remarks: list[str] = []
     classes, predicted = levels(options, asked, pack, remarks)
+    if options.threshold is not None and len(classes) != 2:
+        raise ScanError(f"--threshold is of two classes, and the column {asked.target!r} has {len(classes)}")
     segments = [] if options.by is None else sorted_names(texts_of(pack, options.by, "--by"))
     if len(segments) > MOST_SEGMENTS:
         raise ScanError(
@@ -95,6 +97,7 @@ def ask(options: argparse.Namespace, asked: Asked, pack: Pack) -> Question:
         n_true=len(classes),
         n_predicted=len(predicted),
         has_labels=asked.label is not None,
+        threshold=0.5 if options.threshold is None else options.threshold,
         n_segments=max(len(segments), 1),
         n_replicates=options.replicates,
         by_segment=len(segments) > 1,

@@ -53,6 +53,7 @@ class EvaluationQuery(Record):
     number or its level, in `clusters` the level that is predicted, in `fold_ids` the segment.
 
     n_true, n_predicted: rows and columns of the table of truth by prediction, 0 without one
+    threshold: of two classes, from which probability a row without a label is taken for the second
     by_segment: whether replicates are of each segment, or of all rows alone
     center: (1,), where y and p are taken from; of clusters (p,)
     edges: (H, bins - 1), ascending: a value v is in the bin of as many edges as are <= v
@@ -65,6 +66,7 @@ class EvaluationQuery(Record):
     n_true: int
     n_predicted: int
     has_labels: bool
+    threshold: float
     n_segments: int
     n_replicates: int
     by_segment: bool
@@ -287,7 +289,7 @@ def _of_classes(query: EvaluationQuery, X: np.ndarray, y: Any, labels: np.ndarra
             certain = np.clip(p, EPSILON, 1 - EPSILON)
             added += [-np.where(truth == 1, np.log(certain), np.log1p(-certain)), (truth - p) ** 2]
             scores.append((p, truth == 1))
-            predicted = labels if query.has_labels else (p >= 0.5).astype(np.int64)
+            predicted = labels if query.has_labels else (p >= query.threshold).astype(np.int64)
             cells.append(truth * C + predicted)
     elif has_probabilities:
         own = X[np.arange(n), truth]
