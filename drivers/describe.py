@@ -81,7 +81,7 @@ def check(options: argparse.Namespace) -> None:
         if given := option_given(make_parser(), options, OF_DATA):
             raise UsageError(f"{given} is of data; with --merge the inputs are profiles")
     if options.out is not None:
-        check_place(options.out, "the profile")
+        check_place(options.out, "the profile", () if options.merge else options.inputs)
 
 
 def contents(options: argparse.Namespace) -> PackContents:

@@ -85,7 +85,7 @@ def check(options: argparse.Namespace) -> History:
             raise UsageError(f"name {what} with --{name}")
     history, alias = History.of(options), options.runner or "inline"
     if "://" not in options.out:
-        check_place(options.out, "the table")
+        check_place(options.out, "the table", options.inputs)
     elif not options.out.startswith(runner_class(alias).packs_on or "?"):
         raise UsageError(f"the runner {alias} writes no folder {options.out}; name a file of this machine with --out")
     elif options.out.endswith(".parquet"):

@@ -5,7 +5,9 @@ In tables written as CSV numbers are the shortest that read as the same, and cel
 
 from __future__ import annotations
 
+import glob
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -17,10 +19,11 @@ from pyarrow import parquet
 from jobs.errors import ScanError
 
 
-def check_place(path: str, what: str) -> None:
+def check_place(path: str, what: str, inputs: Sequence[str] = ()) -> None:
     """
     :param what: is to be written there
-    :raises ScanError: a path that no file can be written to, told before a pass is spent
+    :param inputs: what is read, as the user has named it
+    :raises ScanError: a path that no file can be written to, or that is one of the inputs, told before a pass is spent
     """
     folder = os.path.dirname(path) or "."
     why = None
@@ -30,8 +33,17 @@ def check_place(path: str, what: str) -> None:
         why = f"there is no directory {folder}"
     elif not os.access(folder, os.W_OK):
         why = f"the directory {folder} may not be written to"
+    elif os.path.realpath(path) in _files_of(inputs):
+        why = "it is one of the inputs"
     if why:
         raise ScanError(f"{what} {path or repr(path)} cannot be written: {why}")
+
+
+def _files_of(inputs: Sequence[str]) -> set[str]:
+    """The files of this machine that inputs name: files, directories and patterns."""
+    found = [path for word in inputs for path in (glob.glob(word) if glob.has_magic(word) else [word])]
+    inside = [os.path.join(path, name) for path in found if os.path.isdir(path) for name in os.listdir(path)]
+    return {os.path.realpath(path) for path in [*found, *inside] if os.path.exists(path)}
 
 
 class WholeFile:

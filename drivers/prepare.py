@@ -61,6 +61,7 @@ def make_parser() -> Parser:
     group.add_argument("--holdout", type=share, metavar="SHARE", help="of the rows, of which nothing is learned")
     group.add_argument("--fold-by", metavar="NAME", help="rows with one value of it are in one fold")
     add_recipe_options(parser, reads=False)
+    parser.set_defaults(chooses=True)
     return parser
 
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         options.target = options.target or "y"
     take_recipe(options)
     if options.out is not None:
-        check_place(options.out, "the recipe")
+        check_place(options.out, "the recipe", options.inputs)
     if wants_foresight(options):
         return look_ahead(options, contents(options), foresee)
     workspace, file, told = prepare(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 import numpy as np
@@ -200,9 +200,15 @@ def check_enough_rows(design: Design, pack: Pack) -> None:
         )
 
 
-def check_constant(design: Design, pack: Pack, may_be_features: bool = False) -> None:
-    """:raises ScanError: a feature or target that has one value in every row; of features only if they may not"""
-    constant = _constant(design, pack)
+def check_constant(design: Design, pack: Pack, filled: Collection[str] = (), may_be_features: bool = False) -> None:
+    """
+    :param filled: columns whose missing cells a recipe fills, by which texts tell rows apart
+    :raises ScanError: a feature or target that has one value in every row; of features only if they may not
+    """
+    blank = {
+        name for name in filled if pack.manifest.kind(name) == TEXT and pack.manifest.n_missing[pack.manifest.index(name)]
+    }
+    constant = {name: value for name, value in _constant(design, pack).items() if name not in blank}
     if design.target in constant:
         raise ScanError(f"the target {design.target!r} is {constant[design.target]}: there is nothing to explain")
     if constant and not may_be_features:

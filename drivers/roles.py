@@ -43,7 +43,7 @@ def add_role_options(parser: argparse.ArgumentParser, target: bool = True, recip
     roles = parser.add_argument_group("roles of the columns")
     if target:
         roles.add_argument("--target", metavar="NAME", help="the column to explain")
-    parser.set_defaults(target=None)
+    parser.set_defaults(target=None, explains=target)
     roles.add_argument(
         "--features", type=names, metavar="NAMES",
         help=("what explains it" if target else "what rows are compared by")
@@ -57,14 +57,17 @@ def add_role_options(parser: argparse.ArgumentParser, target: bool = True, recip
 
 
 def take_recipe(options: argparse.Namespace) -> None:
-    """Takes from the recipe what the options do not say: roles, and which columns are text."""
-    if options.recipe is None:
-        options.text = list(dict.fromkeys([*options.text, *(options.date_formats or {})]))
-        return
+    """Takes from the recipe what the options do not say: roles, and which columns are text.
+
+    :raises UsageError: steps that make no sense together
+    """
     check_steps(options)
     file = options.recipe
+    if file is None:
+        options.text = list(dict.fromkeys([*options.text, *(options.date_formats or {})]))
+        return
     for role in ROLES:
-        if getattr(options, role, None) is None and role in file.roles:
+        if getattr(options, role, None) is None and role in file.roles and (options.explains or role != "target"):
             setattr(options, role, file.roles[role])
     options.text = list(dict.fromkeys([*options.text, *file.recipe.texts, *file.recipe.formats]))
 
@@ -132,7 +135,7 @@ def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = Non
             check_enough_rows(design, pack)
         # Of several tables that will be added up, a column may have one value in each; and a constant tells no rows apart.
         may_be = options.target is None or bool(getattr(options, "save_statistics", None))
-        check_constant(design, pack, may_be_features=may_be)
+        check_constant(design, pack, filled, may_be)
     return design, remarks
 
 

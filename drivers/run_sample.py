@@ -17,7 +17,7 @@ from drivers.app import OK, UsageError, run_program
 from drivers.designs import id_hashes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser, natural, positive
-from drivers.output_files import CsvFile
+from drivers.output_files import CsvFile, check_place
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow
 from drivers.packing.locate import cells_at
@@ -42,6 +42,7 @@ def make_parser() -> Parser:
 def run(options: argparse.Namespace) -> int:
     if options.fraction is not None and options.fraction > 1:
         raise UsageError("--fraction is at most 1")
+    check_place(options.out, "the sample", options.inputs)
     if wants_foresight(options):
         return look_ahead(options, contents_for(options), foresee)
     workspace = Workspace(options, "sample", contents_for(options))

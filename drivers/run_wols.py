@@ -33,7 +33,7 @@ from drivers.options import Parser, build_parser, list_of, natural, option_given
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.role_checks import check_clusters, check_counts, check_folds
-from drivers.roles import add_role_options, contents_for, make_design
+from drivers.roles import add_role_options, contents_for, make_design, take_recipe
 from drivers.run import Run
 from drivers.terminal import groups_result, linear_result
 from drivers.trainer import fit_from_python, train_and_tell
@@ -172,7 +172,7 @@ def check_options(options: argparse.Namespace) -> None:
     elif options.target is None:
         raise UsageError("name the column to explain with --target")
     if options.save_statistics is not None:
-        check_place(options.save_statistics, "the statistics file")
+        check_place(options.save_statistics, "the statistics file", options.inputs)
 
 
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
@@ -204,6 +204,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.inputs and options.from_statistics is None:
         options.inputs = [demonstration_regression(options.cache_dir, "regression.csv", 1_000_000)]
         options.columns, options.target, options.weight = ["y", "x", "w"], "y", "w"
+    take_recipe(options)
     if wants_foresight(options):  # else training checks them
         check_options(options)
     return train_and_tell(options, train, foresee, print_result)

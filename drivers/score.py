@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from drivers.app import OK, UsageError, run_program
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser, names, share
+from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.runners import runner_class
 from drivers.scoring.passes import contents_of, query_of, score_here, score_there
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         return look_ahead(options, contents_of(scoring, options), lambda options, pack: foresee(scoring, options, pack))
     options.text = list(dict.fromkeys([*options.text, *scoring.texts()]))
     alias, is_url = options.runner or INLINE, "://" in options.out
+    if not is_url:
+        check_place(options.out, "the table of scores", options.inputs)
     if alias == INLINE and not is_url:
         tell(stream(scoring, options), scoring, options)
         return OK

@@ -252,3 +252,63 @@ def test_random_tables_through_recipe_fit_and_scores_lose_no_row(data):
         rejects = Path(f"{scores}.rejects/rejects.csv")
         aside = len(list(csv.reader(rejects.open(newline="")))) - 1 if rejects.exists() else 0
         assert len(found) + aside == n
+
+
+# -- mistakes --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_does_not_take_the_place_of_the_table(table, capsys):
+    before = Path("t.csv").read_bytes()
+    for words in (["t.csv", "-o", "t.csv"], ["*.csv", "-o", "t.csv"], [".", "-o", "t.csv"]):
+        assert prepare.main([*words, "--target", "y", *QUIET]) == 1
+        assert "the recipe t.csv cannot be written: it is one of the inputs" in capsys.readouterr().err
+    assert Path("t.csv").read_bytes() == before
+
+
+def test_features_that_are_left_out_of_the_file_are_left_out_of_the_model(table):
+    assert prepare.main(["t.csv", "--target", "y", *STEPS, "-o", "r.json", *QUIET]) == 0
+    told = json.loads(Path("r.json").read_text())
+    told["features"] = ["city target", "z"]
+    Path("r.json").write_text(json.dumps(told))
+    assert run_wols.main(["t.csv", "--recipe", "r.json", *QUIET, "--run-dir", "some"]) == 0
+    assert json.loads(Path("some/model.json").read_text())["features"] == ["city target", "z"]
+    assert run_wols.main(["t.csv", "--recipe", "r.json", "--plan"]) == 0
+
+
+def test_a_clustering_needs_no_target_of_its_recipe(table):
+    assert prepare.main(["t.csv", "--target", "y", "-o", "r.json", "--scale", "robust", *QUIET]) == 0
+    rows = [line.rsplit(",", 1)[0] for line in Path("t.csv").read_text().splitlines()]
+    Path("new.csv").write_text("\n".join(rows) + "\n")
+    assert run_kmeans.main(["new.csv", "--recipe", "r.json", "--n-clusters", "2", *QUIET]) == 0
+
+
+@pytest.mark.parametrize(
+    "rows, options, message",
+    [
+        (["a,a missing,y", "1,2,3", ",3,4"], ["--impute", "median", "--indicators"], "makes a column 'a missing'"),
+        (["a,y", "1,3", ",4", "2,1"], ["--impute", "constant:inf"], "'inf' is not a finite number"),
+        (["a,y", "1,3", "-4,4", "2,1"], ["--transform", "a=log"], "line 3, column 'a': log is not defined for -4"),
+        (["a,y", "1,3", "2,4", "3,1"], ["--encode", "one-hot"], "--encode: there is no column that it could be of"),
+        (["a,y", "1,3", "2,4", "3,1"], ["--indicators"], "--indicators tell which cells were filled"),
+        (["a,y", "1,3", "2,4", "3,1"], ["--smooth", "3"], "--smooth is of target encodings"),
+    ],
+)
+def test_steps_that_cannot_be_are_told_in_a_sentence(rows, options, message, capsys):
+    Path("m.csv").write_text("\n".join(rows) + "\n")
+    assert run_wols.main(["m.csv", "--target", "y", *options, *QUIET]) in (1, 2)
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1, told
+
+
+def test_a_text_that_is_called_as_the_rest_is_one_of_the_rest():
+    cells = ["(other)"] * 3 + ["a"] * 5 + ["b"] * 4 + ["c"]
+    Path("m.csv").write_text("\n".join(["t,y", *(f"{cell},{i * i % 7}" for i, cell in enumerate(cells))]) + "\n")
+    recipe = prepare.recipe_of("m.csv", target="y", min_frequency=3, encode="one-hot", impute="none", report=False)
+    assert recipe["features"] == ["t=a", "t=b", "t=(other)"]
+
+
+def test_a_text_that_is_there_or_not_tells_rows_apart_once_it_is_filled():
+    lines = [f"{'x' if i % 3 else ''},{i % 3 + i % 2}" for i in range(30)]
+    Path("m.csv").write_text("\n".join(["t,y", *lines]) + "\n")
+    model, _ = run_wols.fit("m.csv", target="y", features=["t"], impute="constant:none", report=False)
+    assert model["features"] == ["t=none"]

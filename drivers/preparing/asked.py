@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
+from drivers.packing.locate import first_row_where, place_of_row
 from drivers.wording import listed
 from drivers.written_dates import ISO, days_of
 from jobs.errors import ScanError
@@ -20,7 +22,7 @@ from jobs.recipe.bins import Bins
 from jobs.recipe.categories import Levels, OneHot, Ordinal, TargetEncode
 from jobs.recipe.dates import DAY, DAYS, HOUR, MONTH, WEEKDAY, YEAR, DateParts, part_name, part_of
 from jobs.recipe.missing import CONSTANT, Impute
-from jobs.recipe.numeric import Interactions, Scale, Transform, product_name
+from jobs.recipe.numeric import ASINH, FUNCTIONS, LOG1P, Interactions, Scale, Transform, product_name
 from jobs.recipe.outliers import FLAG, Outliers
 from jobs.recipe.step import Step
 
@@ -100,7 +102,10 @@ class Asked:
             parts = self._parts(name, pack)
             steps.append(DateParts([name], parts))
             numbers += [part_name(name, part) for part in parts]
-        steps += [Transform(names, word) for word, names in _grouped(numbers, self.transform, "transform")]
+        clipped = {name for step in steps if isinstance(step, Outliers) for name in step.columns}
+        for word, names in _grouped(numbers, self.transform, "transform"):
+            _check_defined(word, [name for name in names if name in kinds and name not in clipped], pack)
+            steps.append(Transform(names, word))
         steps += [_bins(word, names) for word, names in _grouped(numbers, self.bins, "bins")]
         binned = [name for name in numbers if self.bins.of(name)]
         numbers = [name for name in numbers if name not in binned]
@@ -144,6 +149,8 @@ def _grouped(names: list[str], choice: Choice, option: str) -> list[tuple[str, l
 
     :raises ScanError: a word for a column that the option is not of
     """
+    if choice.every not in (None, NOTHING) and not names:
+        raise ScanError(f"--{option}: there is no column that it could be of")
     for name in choice.by_name:
         if name not in names:
             there = f"it is of {listed(names)}" if names else "there is no column that it could be of"
@@ -174,12 +181,27 @@ def _impute(word: str, names: list[str], indicator: bool, texts: list[str], date
     values: dict[str, float | str] = {}
     for name in names:
         number = days_of([value], [ISO])[0] if name in dates else float(value) if _is_number(value) else math.nan
-        if name not in texts and math.isnan(number):
-            kind = "a date like 2024-03-01" if name in dates else "a number"
+        if name not in texts and not math.isfinite(number):
+            kind = "a date like 2024-03-01" if name in dates else "a finite number"
             raise ScanError(f"--impute: {value!r} is not {kind}, and cannot fill the column {name!r}")
         values[name] = value if name in texts else float(number)
     # Whatever is filled with a constant of its own can be told from the rest.
     return Impute(names, strategy, False, values)
+
+
+def _check_defined(function: str, names: list[str], pack: Pack) -> None:
+    """:raises ScanError: a column of the table with a cell that a function is not defined for"""
+    bound, itself = FUNCTIONS[function]
+    for name in names:
+        least = float(pack.manifest.minima[pack.manifest.index(name)])
+        if least < bound or (least == bound and not itself):
+            found = first_row_where(pack, name, partial(np.equal, least))
+            where = f"{place_of_row(pack, found[0])}, " if found else ""
+            others = " or ".join(other for other in (LOG1P, ASINH) if least > FUNCTIONS[other][0])
+            raise ScanError(
+                f"{where}column {name!r}: {function} is not defined for {least:g}; take --transform {name}={others}, or "
+                "clip the column with --outliers"
+            )
 
 
 def _bins(word: str, names: list[str]) -> Bins:

@@ -57,7 +57,7 @@ def suggested(profile: dict[str, Any], free: list[str], target: str | None, give
     if not given.transform.is_given:
         tailed = [name for name in numbers if name in remarks["Heavy tail"] and taken[name]["min"] >= 0]
         asked.transform = Choice(by_name=dict.fromkeys(tailed, LOG1P))
-    if not given.encode.is_given:
+    if not given.encode.is_given and texts:
         asked.encode = Choice(TREATMENT if target else ONE_HOT, dict.fromkeys(many, TARGET) if target else {})
     if many and not given.min_frequency.is_given and not given.max_categories.is_given and not target:
         asked.max_categories = Choice(by_name=dict.fromkeys(many, str(MOST_LEVELS)))
@@ -73,8 +73,8 @@ def _why_not(column: dict[str, Any], remarks: dict[str, set[str]]) -> str:
     name, n_rows = column["name"], column["rows"]
     if column["type"] == EMPTY:
         return "no value in any row"
-    if name in remarks["Constant"]:
-        return "one value in all rows"
+    if name in remarks["Constant"] and not (column["type"] == TEXTS and column["missing"]):
+        return "one value wherever there is one"
     if name in remarks["Identity"]:
         return "as good as a value of its own for each row"
     if n_rows - column["missing"] < LEAST_PRESENT * n_rows:

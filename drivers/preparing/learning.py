@@ -103,7 +103,8 @@ def next_round(
     by = {AT_ONCE: [], BY_PROFILE: [], BY_TARGET: []}  # type: dict[str, list[tuple[int, Step]]]
     for place, step in ready:
         needs_pass = is_to_learn(step) and not isinstance(step, OneHot)
-        by[BY_TARGET if isinstance(step, TargetEncode) else BY_PROFILE if needs_pass else AT_ONCE].append((place, step))
+        how = AT_ONCE if not needs_pass else BY_TARGET if isinstance(step, TargetEncode) else BY_PROFILE
+        by[how].append((place, step))
     kind = next(kind for kind in (AT_ONCE, BY_PROFILE, BY_TARGET) if by[kind])
     return kind, by[kind][:1] if kind == BY_TARGET else by[kind]
 
@@ -114,7 +115,7 @@ def passes_to_learn(recipe: Recipe) -> int:
     def is_to_learn(step: Step) -> bool:
         if isinstance(step, Impute) and step.strategy == CONSTANT:
             return step.indicator
-        return type(step) in LESSONS
+        return type(step) in LESSONS or isinstance(step, TargetEncode)
 
     waiting, n_passes = list(enumerate(recipe.steps)), 0
     while waiting:
@@ -126,8 +127,11 @@ def passes_to_learn(recipe: Recipe) -> int:
 
 
 def _with(recipe: Recipe, known: dict[int, Step]) -> Recipe:
-    for place in sorted(known):
-        recipe = recipe.with_step(known[place])
+    try:
+        for place in sorted(known):
+            recipe = recipe.with_step(known[place])
+    except BadRecord as error:  # two columns of one name
+        raise ScanError(f"{error}; leave one out with --exclude, or rename it in the table") from None
     return recipe
 
 

@@ -90,7 +90,7 @@ def _levels(step: Levels, facts: Facts, categories: dict[str, list[str]]) -> Lev
         least = max(step.min_rows, step.min_share * rows.sum(), 1)
         # The most frequent first, of equals the first by name.
         order = np.argsort(-rows, kind="stable")
-        frequent = [level for level in order.tolist() if rows[level] >= least]
+        frequent = [level for level in order.tolist() if rows[level] >= least and texts[level] != OTHER]
         is_rare = len(frequent) < len(texts)
         if step.most and len(frequent) + is_rare > step.most:
             frequent, is_rare = frequent[: step.most - 1], True

@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.app import UsageError
 from drivers.options import list_of, names, natural, not_negative
-from drivers.preparing.asked import CODINGS, NOTHING, Asked, Choice
+from drivers.preparing.asked import CODINGS, NOTHING, TARGET, Asked, Choice
 from drivers.preparing.recipe_file import RecipeFile
 from jobs.errors import ScanError
 from jobs.recipe.bins import STRATEGIES as BIN_STRATEGIES
@@ -90,6 +90,12 @@ def asked_of(options: argparse.Namespace) -> Asked:
 
 def check_steps(options: argparse.Namespace) -> None:
     """:raises UsageError: steps beside a recipe that has them"""
+    asked = asked_of(options)
+    chooses = getattr(options, "chooses", False)  # what is not said
+    if options.indicators and not asked.impute.is_given and not chooses:
+        raise UsageError("--indicators tell which cells were filled, and nothing is without --impute")
+    if options.smooth is not None and not chooses and TARGET not in (asked.encode.every, *asked.encode.by_name.values()):
+        raise UsageError("--smooth is of target encodings, as in --encode target or --encode city=target")
     given = [name for name in STEP_OPTIONS if getattr(options, name) not in (None, False, [])]
     if options.recipe is not None and given:
         option = "--" + given[0].replace("_", "-")

@@ -55,9 +55,9 @@ class RecipeFile:
         except OSError as error:
             raise ScanError(f"the recipe {path} cannot be read: {error.strerror}") from None
         except (ValueError, RecursionError):
-            raise ScanError(f"{path} is not a recipe: it is not JSON; prepare.py DATA -o {path} makes one") from None
+            raise ScanError(f"{path} is not a recipe: it is not JSON; prepare.py DATA -o recipe.json makes one") from None
         if not isinstance(told, dict) or told.get("format") != FORMAT:
-            raise ScanError(f"{path} is not a {FORMAT} file; prepare.py DATA -o {path} makes one")
+            raise ScanError(f"{path} is not a {FORMAT} file; prepare.py DATA -o recipe.json makes one")
         if told.get("version") != VERSION:
             raise ScanError(f"{path} has the version {told.get('version')!r}; this program reads version {VERSION}")
         roles = told.get("roles", {})

@@ -65,7 +65,18 @@ def follow(options: argparse.Namespace, design: Design, pack: Pack, scan: Scan) 
         _check_texts(options.recipe.recipe, pack)
         steps = [_of_this_target(step, design) for step in options.recipe.recipe.steps]
     recipe = learned(design.recipe, steps, _training(options, design), pack, scan)
+    if options.recipe is not None:
+        recipe = dataclasses.replace(recipe, features=_kept(recipe, options.recipe.recipe))
     return with_recipe(design, recipe, pack), remarks
+
+
+def _kept(recipe: Recipe, of_file: Recipe) -> list[str]:
+    """The features of a file's recipe, which may be some of those that its steps make; encodings of this run's target
+    instead of those of the file's, where they have other names."""
+    if set(of_file.features) <= recipe.made:
+        return of_file.features
+    left_out = set(of_file.made) - set(of_file.features)
+    return [name for name in recipe.features if name not in left_out]
 
 
 def steps_of(asked: Asked, design: Design, pack: Pack) -> list[Step]:

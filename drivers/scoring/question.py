@@ -18,6 +18,7 @@ from drivers.scoring.scorers import group_scorer, interval_scorer
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.scorers import Scorer
+from jobs.recipe.dates import DateParts
 
 
 @dataclass
@@ -70,11 +71,14 @@ class Scoring:
         :param found: what their first cells look like
         """
         sources, texts, types = self._design.sources(), self.texts(), {}
+        recipe = self._design.recipe
+        dates = set() if recipe is None else {n for s in recipe.steps if isinstance(s, DateParts) for n in s.columns}
         for name, arrow in found.items():
             if arrow is None:
                 raise ScanError(f"the column {name!r} holds no numbers, texts or dates")
             wrong = name in sources and (arrow == TEXT_TYPE) != (name in texts)
-            types[name] = (TEXT_TYPE if name in texts else pa.float64()) if wrong else arrow
+            own = TEXT_TYPE if name in texts else pa.timestamp("us") if name in dates else pa.float64()
+            types[name] = own if wrong else arrow
         if self.group is not None:
             known = {TEXT: TEXT_TYPE, NUMBER: pa.float64(), INTEGER: pa.int64()}
             types[self.group] = known.get(self.model["parameters"]["group_kind"], types[self.group])

@@ -14,6 +14,7 @@ learned is applied anywhere.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,6 +51,17 @@ class Recipe(Record):
                 raise BadRecord(f"a {type(step).__name__} where a step of a recipe should be")
         if len(set(self.inputs)) < len(self.inputs):
             raise BadRecord("a recipe that takes a column for two kinds of it")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """:raises BadRecord: a step that makes a column of the name of another"""
+        known = set(self.inputs)
+        for step in self.steps:
+            made = Counter(step.features(list(step.columns))) - Counter(step.columns)
+            for name, n in made.items():
+                if name in known or n > 1:
+                    raise BadRecord(f"the step {step.word} makes a column {quoted(name)}, and there is one of that name")
+            known.update(made)
 
     @property
     def inputs(self) -> list[str]:

@@ -35,8 +35,9 @@ class Impute(Step):
         super().__post_init__()
         one_of("the strategy of impute", self.strategy, STRATEGIES)
         for value in self.values.values():
-            if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-                raise BadRecord(f"impute fills with numbers and texts, not with {value!r}")
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < np.inf
+            if not is_number and not isinstance(value, str):
+                raise BadRecord(f"impute fills with finite numbers and texts, not with {value!r}")
 
     @property
     def is_learned(self) -> bool:

@@ -72,6 +72,8 @@ def convert(column: pa.Array, arrow: pa.DataType, tokens: pa.Array) -> pa.Array:
         is_finer = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
         return column.cast(arrow, safe=not is_finer)
     if kind == TEXTS:
+        if not len(column):
+            return pa.array([], arrow)
         raise pa.ArrowInvalid("text")
     if arrow == pa.int64():
         column = _without_nan(column)
@@ -135,7 +137,7 @@ def complaint(value: str, arrow: pa.DataType) -> str:
     if arrow == TEXT_TYPE:
         return "is not text in UTF-8"
     if pa.types.is_timestamp(arrow):
-        return "is too far away for a date"
+        return "is too far away for a date" if is_whole(value) else "is not a date like 2024-12-31"
     if arrow == pa.int64():
         return "is beyond the whole numbers of 64 bits" if is_whole(value) else "is not a whole number"
     return "is not a finite number" if is_number(value) else "is not a number"
