@@ -33,7 +33,7 @@ from drivers.preparing.automatic import suggested
 from drivers.preparing.column_facts import ColumnFacts, facts_of
 from drivers.preparing.learning import learned
 from drivers.preparing.options import add_recipe_options, asked_of
-from drivers.preparing.recipe_file import ROLES, RecipeFile
+from drivers.preparing.recipe_file import ROLES, RecipeFile, held_out_rows
 from drivers.preparing.recipes import inputs_for, steps_of, take_levels, with_recipe
 from drivers.preparing.story import story_of
 from drivers.roles import add_role_options, code_texts, contents_for, take_recipe
@@ -101,7 +101,7 @@ def prepare(options: argparse.Namespace) -> tuple[Workspace, RecipeFile, dict[st
     table = design_of_table(options, pack)
     statistics = run.scan("profile", MRProfile, profile_query(pack, False), table)
     profile = told_of(TableProfile.of(pack, statistics))
-    suggestion = suggested(profile, free_columns(options, pack), options.target, asked_of(options))
+    suggestion = suggested(profile, free_columns(options, pack), options.features or (), options.target, asked_of(options))
     if not suggestion.features:
         raise ScanError("no column is left that could be a feature; name some with --features")
     inputs = inputs_for(suggestion.features, suggestion.asked, pack)
@@ -117,7 +117,11 @@ def prepare(options: argparse.Namespace) -> tuple[Workspace, RecipeFile, dict[st
         "recipe": recipe.settled().to_json(), "roles": roles, "features": design.feature_names, "target": options.target,
         "weight": options.weight, "design": design_json(design), "training": training_of(run, "What is learned", True),
     }  # fmt: skip
-    return workspace, RecipeFile(workspace.directory.file(RECIPE), roles, recipe.settled()), told
+    return (
+        workspace,
+        RecipeFile(workspace.directory.file(RECIPE), roles, recipe.settled(), held_out_rows(options, pack)),
+        told,
+    )
 
 
 def design_of_table(options: argparse.Namespace, pack: Pack) -> Design:

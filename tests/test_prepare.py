@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers import prepare, run_kmeans, run_logistic, run_wols
+from drivers import merge, prepare, run_kmeans, run_logistic, run_wols
 from drivers import score as drivers_score
 from drivers.preparing.recipe_file import RecipeFile
 from drivers.scoring.question import Scoring
@@ -312,3 +312,33 @@ def test_a_text_that_is_there_or_not_tells_rows_apart_once_it_is_filled():
     Path("m.csv").write_text("\n".join(["t,y", *lines]) + "\n")
     model, _ = run_wols.fit("m.csv", target="y", features=["t"], impute="constant:none", report=False)
     assert model["features"] == ["t=none"]
+
+
+def test_held_out_rows_that_a_recipe_may_know_are_told_of(table):
+    text = Path("t.csv").read_text().splitlines()
+    Path("t.csv").write_text("\n".join(["id," + text[0], *(f"{i},{line}" for i, line in enumerate(text[1:]))]) + "\n")
+
+    def warnings_of(*options, fit=("--holdout", "0.3", "--id", "id")):
+        prepare.main(["t.csv", "--target", "y", "--scale", "standard", *options, "-o", "r.json", *QUIET])
+        run_wols.main(["t.csv", "--recipe", "r.json", "--target", "y", *fit, *QUIET])
+        path = max(Path("runs").glob("wols-*"), key=lambda path: path.stat().st_mtime_ns)
+        return " ".join(json.loads((path / "model.json").read_text())["warnings"])
+
+    told = "may have learned of rows that are held out here"
+    assert told not in warnings_of("--holdout", "0.3", "--id", "id")
+    assert told in warnings_of("--id", "id") and told in warnings_of("--holdout", "0.2", "--id", "id")
+    assert told not in warnings_of("--id", "id", fit=())
+
+
+def test_statistics_of_a_table_keep_the_recipe_that_made_its_features(table, capsys):
+    fit = ["t.csv", "--target", "y", "--features", "x,z", "--impute", "median", *QUIET]
+    assert run_wols.main([*fit, "--scale", "standard", "--save-statistics", "a.stats", "--run-dir", "a"]) == 0
+    assert run_wols.main(["--from-statistics", "a.stats", *QUIET, "--run-dir", "b"]) == 0
+    for name in ("a", "b"):
+        assert drivers_score.main([f"{name}/model.json", "t.csv", "-o", f"{name}.csv", "-q"]) == 0
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    lines = Path("t.csv").read_text().splitlines()
+    Path("t.csv").write_text("\n".join(lines[:1000]) + "\n")
+    assert run_wols.main([*fit, "--scale", "standard", "--save-statistics", "b.stats"]) == 0
+    assert merge.main(["a.stats", "b.stats", "-o", "c.stats"]) == 1
+    assert "the recipes of the files differ" in capsys.readouterr().err

@@ -96,7 +96,7 @@ def from_file(
             f"the column {file.target!r} is text that was the target, and can be no feature; leave it out with --exclude"
         )
     categories = {name: texts for name, texts in file.categories.items() if name in [*kept, target]}
-    design = Design(kept, target, file.weight, categories=categories)
+    design = Design(kept, target, file.weight, categories=categories, recipe=file.recipe)
     places = {name: j for j, name in enumerate(file.columns)}
     columns = [places[name] for name in design.feature_names]
     query = WOLSQuery(np.asarray(file.center[:-1]), float(file.center[-1]))

@@ -35,6 +35,11 @@ def aligned(a: LinearStatistics, b: LinearStatistics, sign: int) -> tuple[Linear
 
 
 def _check_same_columns(a: LinearStatistics, b: LinearStatistics) -> None:
+    if len({file.recipe.md5() if file.recipe is not None else "" for file in (a, b)}) > 1:
+        raise ScanError(
+            "the recipes of the files differ, by what they have learned at least; make one with prepare.py, and save both "
+            "with the same --recipe, without target encodings, which every run learns itself"
+        )
     mine, theirs = {*a.features, a.target}, {*b.features, b.target}
     if mine != theirs:
         alone = sorted(mine ^ theirs)

@@ -18,6 +18,7 @@ from jobs.errors import BadRecord, ScanError
 from jobs.kernels.folds import Folds
 from jobs.kernels.wols import WOLSQuery, WOLSStatistics
 from jobs.kernels.wols_folds import WOLSFoldsStatistics
+from jobs.recipe import Recipe
 from jobs.records import Record, array_field
 
 
@@ -37,6 +38,7 @@ class LinearStatistics(Record):
     features, target, weight, categories: the columns, as in the design step; R has a column for the constant, then one for
     each of `columns`. center: shape (len(columns),). folds: how rows were dealt to the parts of `statistics`, by the values
     of `fold_by` or else by where they stood. digits: an estimate of how many are right in what is solved from the file.
+    recipe: what made the features, None where they are the table's own columns.
     """
 
     features: list[str]
@@ -48,6 +50,7 @@ class LinearStatistics(Record):
     fold_by: Optional[str]  # noqa: UP045
     sources: list
     digits: float
+    recipe: Optional[Recipe]  # noqa: UP045
     statistics: WOLSFoldsStatistics
     center: np.ndarray = array_field("<f8", 1)
 
@@ -59,7 +62,8 @@ class LinearStatistics(Record):
         assert design.target is not None
         return cls(
             design.features, design.target, design.weight, weight_type, design.categories, folds, design.fold or design.id,
-            [Source(fingerprint, sum(part.n_rows for part in parts))], 16.0, WOLSFoldsStatistics.of_parts(parts),
+            [Source(fingerprint, sum(part.n_rows for part in parts))], 16.0,
+            None if design.recipe is None else design.recipe.for_scoring(), WOLSFoldsStatistics.of_parts(parts),
             np.append(query.center, query.target_center),
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,17 +30,19 @@ class Suggestion:
     asked: Asked
 
 
-def suggested(profile: dict[str, Any], free: list[str], target: str | None, given: Asked) -> Suggestion:
+def suggested(
+    profile: dict[str, Any], free: list[str], named: Collection[str], target: str | None, given: Asked
+) -> Suggestion:
     """What suits the free columns of a profile (drivers/describing), a step that is asked for as it is asked for.
 
-    :param free: the columns that may be features
+    :param free: the columns that may be features; named: those that are to be
     """
     columns = {column["name"]: column for column in profile["columns"] if column["name"] in free}
     remarks = {topic: _names(profile, topic) for topic in ("Constant", "Identity", "Heavy tail")}
-    named, left_out = given.names(), {}
+    wanted, left_out = {*named, *given.names()}, {}
     for name, column in columns.items():
         why = _why_not(column, remarks)
-        if why and name not in named:
+        if why and name not in wanted:
             left_out[name] = why
     taken = {name: column for name, column in columns.items() if name not in left_out}
     texts = [name for name, column in taken.items() if column["type"] == TEXTS and name not in given.formats]

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivers.packing.cache import Pack
 from jobs.errors import BadRecord, ScanError
 from jobs.recipe import Recipe
 from jobs.records import readable
@@ -22,11 +24,13 @@ ROLES = ("target", "weight", "id")
 
 @dataclass
 class RecipeFile:
-    """A recipe, and the roles of the table's other columns; one file as long as its path is one."""
+    """A recipe, and the roles of the table's other columns; one file as long as its path is one. held_out: which rows were
+    kept from it, as `held_out_rows` has it, {} for none."""
 
     path: str
     roles: dict[str, str] = field(compare=False)
     recipe: Recipe = field(compare=False)
+    held_out: dict[str, Any] = field(compare=False, default_factory=dict)
 
     def write(self) -> None:
         """Writes the file, whole or not at all.
@@ -34,7 +38,8 @@ class RecipeFile:
         :raises ScanError: where it cannot be written
         """
         partial = f"{self.path}.partial"
-        told = {"format": FORMAT, "version": VERSION, "roles": self.roles, **self.recipe.to_json()}
+        told = {"format": FORMAT, "version": VERSION, "roles": self.roles, "held_out": self.held_out}
+        told |= self.recipe.to_json()
         try:
             with open(partial, "w", encoding="utf-8") as f:
                 json.dump(readable(told), f, indent=1, allow_nan=False, ensure_ascii=False)
@@ -66,7 +71,8 @@ class RecipeFile:
         if unknown := sorted(set(roles) - set(ROLES)):
             raise ScanError(f"{path}: {unknown[0]!r} is no role of a recipe; roles are {', '.join(ROLES)}")
         try:
-            recipe = Recipe.from_json({k: v for k, v in told.items() if k not in ("format", "version", "roles")})
+            own = ("format", "version", "roles", "held_out")
+            recipe = Recipe.from_json({name: value for name, value in told.items() if name not in own})
             if waiting := [step for step in recipe.steps if not step.is_learned]:
                 raise ScanError(
                     f"{path}: the step {waiting[0].word} does not say what it has learned of its columns; prepare.py makes "
@@ -75,7 +81,18 @@ class RecipeFile:
             _check_features(recipe)
         except (BadRecord, LookupError, TypeError, ValueError) as error:
             raise ScanError(f"{path} is not a recipe that can be followed: {error}") from None
-        return cls(path, roles, recipe)
+        return cls(path, roles, recipe, told.get("held_out") or {})
+
+
+def held_out_rows(options: argparse.Namespace, pack: Pack) -> dict[str, Any]:
+    """Which rows --holdout keeps out: the same where this is, {} for none. Without a column that says it, that depends on
+    where rows stand in a pack, and so on which columns are packed."""
+    if not getattr(options, "holdout", None):
+        return {}
+    by = getattr(options, "fold_by", None) or options.id
+    told = {"share": options.holdout, "seed": options.seed, "by": by}
+    manifest = pack.manifest
+    return told if by else {**told, "n_rows": manifest.n_rows, "block_rows": manifest.block_rows}
 
 
 def _check_features(recipe: Recipe) -> None:

@@ -15,6 +15,7 @@ from drivers.packing.locate import first_row_where, place_of_row
 from drivers.preparing.asked import Asked
 from drivers.preparing.learning import Scan, learned, passes_to_learn
 from drivers.preparing.options import asked_of
+from drivers.preparing.recipe_file import held_out_rows
 from drivers.wording import count, listed
 from drivers.written_dates import days_of
 from jobs.design import Design
@@ -67,6 +68,12 @@ def follow(options: argparse.Namespace, design: Design, pack: Pack, scan: Scan) 
     recipe = learned(design.recipe, steps, _training(options, design), pack, scan)
     if options.recipe is not None:
         recipe = dataclasses.replace(recipe, features=_kept(recipe, options.recipe.recipe))
+        held_out = held_out_rows(options, pack)
+        if held_out and held_out != options.recipe.held_out:
+            remarks.append(
+                f"the recipe {options.recipe.path} may have learned of rows that are held out here; prepare.py with the "
+                "same --holdout, --seed and --id keeps them apart"
+            )
     return with_recipe(design, recipe, pack), remarks
 
 

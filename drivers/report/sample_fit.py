@@ -16,6 +16,7 @@ import numpy as np
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 from drivers.report.penalised_fit import fit_penalised
+from jobs.recipe.categories import TargetEncode
 
 
 @dataclass
@@ -74,7 +75,9 @@ class SampleFit:
 
 def take_sample(pack: Pack | None, model: dict[str, Any]) -> Sample:
     """The rows that packing drew, in the roles of the model; none where there are no data."""
-    if pack is None:
+    # Of target encodings a model applies those by all rows, and a fit of the sample would know its own targets by them.
+    steps = (model.get("design", {}).get("recipe") or {}).get("steps", [])
+    if pack is None or any(step["step"] == TargetEncode.word for step in steps):
         return Sample(np.empty((0, len(model["features"]))), np.empty(0), np.empty(0), 0, 1)
     rows = sample_rows(pack, model)
     assert rows.y is not None
