@@ -8,7 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.linear.words import COVARIANCE_TITLES, PENALTY_NAMES
-from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
+from drivers.terminal.tables import (
+    NAME_WIDTH,
+    number,
+    open_console,
+    pairs_table,
+    plain_table,
+    print_first_that_fits,
+    print_remarks,
+)
 
 # More than these are left to the report and the model file.
 ROWS_SHOWN, CLASSES_SHOWN = 60, 6
@@ -38,7 +46,7 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     console.print(f"{describe(model)}: {model['target']}{of}")
     tables = model["inference"].get("coefficients", [])
     for values in tables[:CLASSES_SHOWN]:
-        console.print(_coefficients(model, values))
+        print_first_that_fits(console, (_coefficients(model, values, less) for less in range(3)))
     if len(tables) > CLASSES_SHOWN:
         console.print(f"and {len(tables) - CLASSES_SHOWN} more classes, in the report and the model file")
     if not tables:
@@ -50,10 +58,13 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     print_remarks(console, warnings)
 
 
-def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
+def _coefficients(model: dict[str, Any], values: dict[str, Any], less: int) -> Table:
+    """The table with 0, 1 or 2 times less to tell: digits, then intervals, which the report has."""
     level, word = model["inference"]["confidence_level"], model["inference"]["ratio"]
-    heads = ["", "coef", "std err", "z", "P>|z|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"]
-    table = plain_table(*heads, *([word] if word else []))
+    ends = [f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"] if less < 2 else []
+    table = plain_table("", "coef", "std err", "z", "P>|z|", *ends, *([word] if word else []))
+    if less == 2:
+        table.columns[0].min_width = NAME_WIDTH
     kind = values["covariance_type"]
     errors = "" if kind == "classical" else COVARIANCE_TITLES[kind]
     title = [text for text in (values["contrast"], errors, values["label"]) if text]
@@ -63,11 +74,12 @@ def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
     if len(names) > ROWS_SHOWN:
         table.caption = f"and {len(names) - ROWS_SHOWN:,} more coefficients, in the report and the model file"
     for j, name in enumerate(names[:ROWS_SHOWN]):
-        low, high = values["intervals"][j]
+        digits = 3 if less else 4
         table.add_row(
-            name, number(values["estimates"][j], 5), number(values["standard_errors"][j], 4),
-            number(values["statistics"][j], 4), number(values["p_values"][j], 2), number(low, 4), number(high, 4),
-            *([number(values["ratios"][j], 4)] if word else []),
+            name, number(values["estimates"][j], digits + 1), number(values["standard_errors"][j], digits),
+            number(values["statistics"][j], digits), number(values["p_values"][j], 2),
+            *([number(end, digits) for end in values["intervals"][j]] if ends else []),
+            *([number(values["ratios"][j], digits)] if word else []),
         )  # fmt: skip
     return table
 

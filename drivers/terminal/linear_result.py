@@ -8,7 +8,15 @@ from typing import Any
 from rich.table import Table
 
 from drivers.linear.words import describe, letter, title_of
-from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
+from drivers.terminal.tables import (
+    NAME_WIDTH,
+    number,
+    open_console,
+    pairs_table,
+    plain_table,
+    print_first_that_fits,
+    print_remarks,
+)
 
 # More coefficients than these are left to the report.
 ROWS_SHOWN = 60
@@ -26,7 +34,7 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
         console.print(_descent(model["training"]))
     else:
         leading = next(table for table in tables if table["covariance_type"] == inference["covariance_type"])
-        console.print(_coefficients(model, leading))
+        print_first_that_fits(console, (_coefficients(model, leading, less) for less in range(3)))
         if len(tables) > 1:
             console.print(_all_errors(model, tables))
         console.print(_measures(model))
@@ -36,9 +44,13 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     print_remarks(console, warnings)
 
 
-def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
+def _coefficients(model: dict[str, Any], values: dict[str, Any], less: int) -> Table:
+    """The table with 0, 1 or 2 times less to tell: digits, then intervals, which the report has."""
     level, of = model["inference"]["confidence_level"], letter(values)
-    table = plain_table("", "coef", "std err", of, f"P>|{of}|", f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]")
+    ends = [f"[{0.5 - level / 2:.3g}", f"{0.5 + level / 2:.3g}]"] if less < 2 else []
+    table = plain_table("", "coef", "std err", of, f"P>|{of}|", *ends)
+    if less == 2:
+        table.columns[0].min_width = NAME_WIDTH
     table.title = title_of(model, values)
     if values["label"]:
         table.title += f"\n{values['label']}"
@@ -46,10 +58,11 @@ def _coefficients(model: dict[str, Any], values: dict[str, Any]) -> Table:
     if len(names) > ROWS_SHOWN:
         table.caption = f"and {len(names) - ROWS_SHOWN:,} more coefficients, in the report and the model file"
     for j, name in enumerate(names[:ROWS_SHOWN]):
-        low, high = values["intervals"][j]
+        digits = 3 if less else 4
         table.add_row(
-            name, number(values["estimates"][j], 6), number(values["standard_errors"][j], 4),
-            number(values["statistics"][j], 4), _p(values["p_values"][j]), number(low), number(high),
+            name, number(values["estimates"][j], digits + 2), number(values["standard_errors"][j], digits),
+            number(values["statistics"][j], digits), _p(values["p_values"][j]),
+            *([number(end, digits + 1) for end in values["intervals"][j]] if ends else []),
         )  # fmt: skip
     return table
 

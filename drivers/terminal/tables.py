@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from drivers.wording import count, size
 
 WIDTH = 80
-NAME_WIDTH = 30
+NAME_WIDTH, LEAST_NAME_WIDTH = 30, 16
 
 
 def print_statistics(path: str, file: Any, remarks: list[str], quiet: bool) -> None:
@@ -149,6 +151,18 @@ def plain_table(*columns: str) -> Table:
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", no_wrap=i > 0, overflow="ellipsis")
     return table
+
+
+def print_first_that_fits(console: Console, tables: Iterable[Table]) -> None:
+    """Prints the first of some tables, ever narrower ones, that leaves room for its names; the last one where none does."""
+    table = Table()
+    for table in tables:
+        table.columns[0].max_width = LEAST_NAME_WIDTH
+        width = Measurement.get(console, console.options.update(max_width=10 * WIDTH), table).maximum
+        table.columns[0].max_width = None
+        if width <= WIDTH:
+            break
+    console.print(table)
 
 
 def pairs_table(pairs: list[tuple[str, str]]) -> Table:
