@@ -17,6 +17,8 @@ from drivers.wording import count
 from jobs.design import Design, missing_cells
 from jobs.errors import ScanError, quoted
 
+# Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
+MOST_CATEGORIES = 2000
 SHOWN = 6
 # The roles of columns that only tell rows apart, and the option that names each.
 IDENTITIES = {"id": "id", "fold": "fold_by", "cluster": "cluster"}
@@ -30,6 +32,19 @@ def check_names(design: Design) -> None:
     if len(set(names)) < len(names):
         twice = max(set(names), key=names.count)
         raise ScanError(f"{twice!r} would be the name of two features, one of them a text's; leave one out with --exclude")
+
+
+def check_number_of_categories(name: str, n: int, role: str) -> None:
+    """:raises ScanError: more than a model can have"""
+    if n <= MOST_CATEGORIES:
+        return
+    remedy = "name another one with --target"
+    if role == "feature":
+        remedy = f"group the rare ones with --min-frequency, or leave it out with {exclude_option([name])}"
+    raise ScanError(
+        f"column {name!r} has {n:,} different texts, and at most {MOST_CATEGORIES:,} can be told apart by a {role}; "
+        f"{remedy}"
+    )
 
 
 def check_empty(design: Design, pack: Pack) -> None:

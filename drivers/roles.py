@@ -22,18 +22,15 @@ from drivers.role_checks import (
     check_group,
     check_missing,
     check_names,
+    check_number_of_categories,
     check_offset,
     check_weights,
     check_written_numbers,
-    exclude_option,
     may_have_few_rows,
 )
 from drivers.wording import listed
 from jobs.design import Design
 from jobs.errors import ScanError
-
-# Each text of a feature is a coefficient; a design matrix of more columns would not fit a task's memory.
-MOST_CATEGORIES = 2000
 
 
 def add_role_options(parser: argparse.ArgumentParser, target: bool = True, recipe: bool = True) -> None:
@@ -127,7 +124,7 @@ def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = Non
         if options.recipe is not None:
             design.features = _chosen(options, design.features)
         for name in design.features:
-            _check_number_of_categories(name, design.categories.get(name, []), "feature")
+            check_number_of_categories(name, len(design.categories.get(name, [])), "feature")
     check_missing([name for name in design.sources() if name not in filled], design.missing, pack, are_features=True)
     check_names(design)
     if not pack.is_partial:
@@ -237,7 +234,7 @@ def code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
         texts = pack.texts[name]
         is_numbers = name == design.target and target_is_class and all(map(is_number, texts))
         categories = sorted(texts, key=float) if is_numbers else sorted(texts)
-        _check_number_of_categories(name, categories, "target" if name == design.target else "feature")
+        check_number_of_categories(name, len(categories), "target" if name == design.target else "feature")
         design.categories[name] = categories
         design.levels[name] = level_of_codes(texts, categories)
         if name == design.target and not target_is_class:
@@ -248,16 +245,3 @@ def code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
         if pack.manifest.kind(name) == TEXT and name not in design.categories:
             design.levels[name] = id_hashes(pack.texts[name])
     return remarks
-
-
-def _check_number_of_categories(name: str, categories: list[str], role: str) -> None:
-    """:raises ScanError: more than a model can have"""
-    if len(categories) <= MOST_CATEGORIES:
-        return
-    remedy = "name another one with --target"
-    if role == "feature":
-        remedy = f"group the rare ones with --min-frequency, or leave it out with {exclude_option([name])}"
-    raise ScanError(
-        f"column {name!r} has {len(categories):,} different texts, and at most {MOST_CATEGORIES:,} can be told apart by a "
-        f"{role}; {remedy}"
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
@@ -20,9 +21,12 @@ def days_of(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
     return np.array([_days(text, formats) for text in texts], dtype=float)
 
 
-def first_format(text: str, formats: Sequence[str]) -> str | None:
-    """The first of some formats that a text is written in."""
-    return next((written for written in formats if _moment(text, written) is not None), None)
+def is_format(written: str) -> bool:
+    """Whether dates can be read that are written so."""
+    try:
+        return written == ISO or datetime.strptime(_EPOCH.strftime(written), written).year == _EPOCH.year
+    except (ValueError, re.error):
+        return False
 
 
 def _days(text: str, formats: Sequence[str]) -> float:

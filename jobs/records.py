@@ -156,7 +156,7 @@ def readable(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return readable(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [readable(item) for item in value]
+        return list(value) if _are_texts(value) else [readable(item) for item in value]
     if isinstance(value, dict):
         return {str(key): readable(item) for key, item in value.items()}
     if isinstance(value, np.generic):
@@ -164,6 +164,11 @@ def readable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _are_texts(values: Any) -> bool:
+    """Whether they are texts all, of which a recipe may have very many."""
+    return set(map(type, values)) == {str}
 
 
 def _type_name(f: Any) -> str:
@@ -222,7 +227,7 @@ def _encode(value: Any, payload: list[bytes]) -> Any:
         payload.append(np.ascontiguousarray(value, dtype=dtype).tobytes())
         return {"$array": dtype.str, "shape": list(value.shape)}
     if isinstance(value, (list, tuple)):
-        return [_encode(item, payload) for item in value]
+        return list(value) if _are_texts(value) else [_encode(item, payload) for item in value]
     if isinstance(value, dict):
         return {"$dict": {str(key): _encode(item, payload) for key, item in value.items()}}
     if isinstance(value, np.generic):
@@ -236,7 +241,7 @@ def _encode(value: Any, payload: list[bytes]) -> Any:
 
 def _decode(value: Any, payload: _Payload) -> Any:
     if isinstance(value, list):
-        return [_decode(item, payload) for item in value]
+        return value if _are_texts(value) else [_decode(item, payload) for item in value]
     if not isinstance(value, dict):
         return value
     if "$array" in value:

@@ -178,6 +178,7 @@ def test_a_run_goes_on_with_its_recipe_and_with_no_other(table, capsys):
         (lambda told: told.update(version=9), "has the version 9"),
         (lambda told: told.update(format="else"), "is not a scanlearn-recipe file"),
         (lambda told: told["steps"][0].update(speed=1), "is not a recipe that can be followed"),
+        (lambda told: told["steps"][0]["values"].update(x="much"), "is not a recipe that can be followed"),
         (lambda told: told["steps"][0].pop("values"), "does not say what it has learned"),
         (lambda told: told.update(features=["nothing"]), "no column 'nothing' after its steps"),
         (lambda told: told["roles"].update(king="y"), "'king' is no role"),
@@ -342,3 +343,9 @@ def test_statistics_of_a_table_keep_the_recipe_that_made_its_features(table, cap
     assert run_wols.main([*fit, "--scale", "standard", "--save-statistics", "b.stats"]) == 0
     assert merge.main(["a.stats", "b.stats", "-o", "c.stats"]) == 1
     assert "the recipes of the files differ" in capsys.readouterr().err
+
+
+def test_a_text_of_too_many_levels_is_not_one_hot(capsys):
+    Path("m.csv").write_text("\n".join(["t,y", *(f"t{i % 2500},{i * i % 7}" for i in range(6000))]) + "\n")
+    assert run_wols.main(["m.csv", "--target", "y", "--encode", "one-hot", *QUIET]) == 1
+    assert "column 't' has 2,500 different texts, and at most 2,000" in capsys.readouterr().err

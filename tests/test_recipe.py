@@ -219,6 +219,18 @@ def test_outliers_are_beyond_the_bounds_of_their_definition(path, tmp_path, word
     close(clipped["income"], np.clip(income, low, high))
 
 
+def test_rows_that_are_left_out_teach_nothing_to_later_steps(path, tmp_path):
+    income, age = column("income"), column("age")
+    first, third = np.quantile(income, [0.25, 0.75])
+    kept = (income <= third + 1.5 * (third - first)) & (income >= first - 1.5 * (third - first))
+    recipe = learn(path, tmp_path, features=["income", "age"], outliers="income=iqr:drop", impute="mean", scale="standard")
+    (impute,) = [step for step in recipe.steps if step.word == "impute"]
+    (scale,) = [step for step in recipe.steps if step.word == "scale"]
+    assert impute.values["age"] == pytest.approx(np.nanmean(age[kept]), rel=1e-12)
+    assert scale.centers["income"] == pytest.approx(income[kept].mean(), rel=1e-12)
+    assert passes_to_learn(recipe) == 3
+
+
 def test_rows_of_outliers_are_left_out_of_training_and_counted_and_scored(path, tmp_path, capsys):
     from drivers.score import main as score
 
@@ -379,9 +391,11 @@ def test_dates_in_two_formats_are_one_column_of_dates(path, tmp_path):
         ({"features": ["age"], "polynomial": "2"}, "--polynomial is of columns by name"),
         ({"features": ["age"], "scale": "huge"}, "a word is one of standard, min-max"),
         ({"features": ["city"], "encode": "target"}, "a target encoding needs a --target"),
+        ({"features": ["city"], "date_formats": "city=%Q"}, "'%Q' is no way to write dates"),
+        ({"features": ["city"], "encode": "target", "target": "y", "encoding_folds": 1}, "1 is not a number of folds"),
         ({"features": ["age"], "outliers": "z:-1"}, "a word is z|mad|iqr"),
-        ({"features": ["city"], "date_formats": "city=%d"}, "no text of the column 'city' is a date"),
-        ({"features": ["age"], "date_formats": "city=%d"}, "'city' is no feature of text"),
+        ({"features": ["city"], "date_formats": "city=%d/%m/%Y"}, "no text of the column 'city' is a date"),
+        ({"features": ["age"], "date_formats": "city=iso"}, "'city' is no feature of text"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence(path, tmp_path, options, message):

@@ -18,9 +18,9 @@ from drivers.histories.slices import edges_of, n_buckets_for
 from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
 from drivers.packing.kinds import DATE, HASH, INTEGER, NUMBER, TEXT
-from drivers.packing.locate import first_row_where, place_of_row
+from drivers.role_checks import check_missing
 from drivers.scoring.written import written_kind
-from jobs.design import Design, missing_cells
+from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.windows import DIFFERENCE, LAG, MEAN, MICROSECONDS, Feature
 from jobs.mr_history import DATES, NUMBERS, WHOLE_NUMBERS, HistoryQuery, HistoryQuestion, time_keys
@@ -135,11 +135,7 @@ class History:
         n_missing = int(manifest.n_missing[manifest.index(name)])
         if n_missing == manifest.n_rows:
             raise ScanError(f"column {name!r} has no value in any row; name another one with {option}")
-        if n_missing and self.missing == "error":
-            found = first_row_where(pack, name, _absent)
-            place = place_of_row(pack, found[0]) if found else "a row"
-            more = f" (the first of {n_missing:,} such rows)" if n_missing > 1 else ""
-            raise ScanError(f"{place}, column {name!r}: the cell is missing{more}; --missing drop leaves such rows out")
+        check_missing([name], self.missing, pack)
 
     def query(self, pack: Pack) -> HistoryQuery:
         """The query of the pass, whose answer comes back here.
@@ -194,11 +190,6 @@ def deal(query: HistoryQuery, pack: Pack) -> None:
     """Says into how many buckets and slices the rows of a pack are dealt."""
     query.n_buckets = n_buckets_for(pack.manifest.n_rows, query)
     query.edges = edges_of(pack, query)
-
-
-def _absent(values: np.ndarray) -> np.ndarray:
-    found = missing_cells(values)
-    return np.zeros(len(values), bool) if found is None else found
 
 
 def _are_periods(texts: list[str]) -> bool:

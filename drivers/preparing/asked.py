@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from drivers.packing.cache import Pack
-from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
+from drivers.packing.kinds import DATE, DAY_TYPE, TEXT, is_number
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.wording import listed
 from drivers.written_dates import ISO, days_of
@@ -166,7 +166,7 @@ def _grouped(names: list[str], choice: Choice, option: str) -> list[tuple[str, l
 def _outliers(word: str, names: list[str]) -> Outliers:
     """METHOD, METHOD:ACTION, METHOD:THRESHOLD or METHOD:THRESHOLD:ACTION."""
     method, *rest = word.split(":")
-    threshold = float(rest.pop(0)) if rest and _is_number(rest[0]) else None
+    threshold = float(rest.pop(0)) if rest and is_number(rest[0]) else None
     return Outliers(names, method, rest[0] if rest else FLAG, threshold)
 
 
@@ -180,7 +180,7 @@ def _impute(word: str, names: list[str], indicator: bool, texts: list[str], date
         return Impute(names, strategy, indicator)
     values: dict[str, float | str] = {}
     for name in names:
-        number = days_of([value], [ISO])[0] if name in dates else float(value) if _is_number(value) else math.nan
+        number = days_of([value], [ISO])[0] if name in dates else float(value) if is_number(value) else math.nan
         if name not in texts and not math.isfinite(number):
             kind = "a date like 2024-03-01" if name in dates else "a finite number"
             raise ScanError(f"--impute: {value!r} is not {kind}, and cannot fill the column {name!r}")
@@ -208,14 +208,6 @@ def _bins(word: str, names: list[str]) -> Bins:
     """NUMBER, or NUMBER:STRATEGY."""
     n_bins, _, strategy = word.partition(":")
     return Bins(names, int(n_bins), strategy) if strategy else Bins(names, int(n_bins))
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def parts_that_differ(first: float, last: float, has_times: bool) -> list[str]:

@@ -19,6 +19,7 @@ from drivers.packing.cache import Pack
 from drivers.preparing.column_facts import ColumnFacts, facts_of
 from drivers.preparing.lessons import LESSONS, needs_values
 from drivers.preparing.target_encodings import encodings_of
+from drivers.role_checks import check_number_of_categories
 from drivers.wording import listed
 from jobs.block_job import BlockJob
 from jobs.design import Design
@@ -69,6 +70,8 @@ def learned(
         if kind == BY_PROFILE:
             names = list(dict.fromkeys(name for _, step in group for name in step.columns))
             changed = {name for step in so_far.steps for name in step.columns}
+            if any(step.is_of_training_alone for step in so_far.steps):
+                known_facts = {}  # which are of rows that are left out too
             found = {name: known_facts[name] for name in names if name in known_facts and name not in changed}
             if missing := [name for name in names if name not in found]:
                 counted = {name for _, step in group if needs_values(step) for name in step.columns}
@@ -95,11 +98,14 @@ def next_round(
     """
     ready: list[tuple[int, Step]] = []
     pending: set[str] = set()
+    rows_wait = False
     for place, step in waiting:
-        # A column that is not there may be made by a step that waits.
-        if pending.isdisjoint(step.columns) and not (ready and any(name not in made for name in step.columns)):
+        # A column that is not there may be made by a step that waits, and rows that are to be left out teach nothing.
+        unknown = bool(ready) and any(name not in made for name in step.columns)
+        if pending.isdisjoint(step.columns) and not unknown and not (rows_wait and is_to_learn(step)):
             ready.append((place, step))
         pending.update(step.columns, step.features([]))
+        rows_wait = rows_wait or (step.is_of_training_alone and is_to_learn(step))
     by = {AT_ONCE: [], BY_PROFILE: [], BY_TARGET: []}  # type: dict[str, list[tuple[int, Step]]]
     for place, step in ready:
         needs_pass = is_to_learn(step) and not isinstance(step, OneHot)
@@ -151,6 +157,8 @@ def _check_columns(step: Step, so_far: Recipe) -> None:
 
 def _without_pass(step: Step, so_far: Recipe) -> Step:
     if isinstance(step, OneHot) and not step.is_learned:
+        for name in step.columns:
+            check_number_of_categories(name, len(so_far.categories[name]), "feature")
         return dataclasses.replace(step, levels={name: so_far.categories[name] for name in step.columns})
     return step
 

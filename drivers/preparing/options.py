@@ -10,7 +10,9 @@ from drivers.app import UsageError
 from drivers.options import list_of, names, natural, not_negative
 from drivers.preparing.asked import CODINGS, NOTHING, TARGET, Asked, Choice
 from drivers.preparing.recipe_file import RecipeFile
+from drivers.written_dates import is_format
 from jobs.errors import ScanError
+from jobs.kernels.folds import MOST_FOLDS
 from jobs.recipe.bins import STRATEGIES as BIN_STRATEGIES
 from jobs.recipe.dates import PARTS
 from jobs.recipe.missing import CONSTANT, STRATEGIES
@@ -65,7 +67,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, reads: bool = True) -> N
         help=f"texts, and bins, to numbers: {'|'.join(CODINGS)}",
     )  # fmt: skip
     group.add_argument("--smooth", type=not_negative, help="of target encodings; Default: empirical Bayes")
-    group.add_argument("--encoding-folds", type=natural, default=5, metavar="N", help="of target encodings")
+    group.add_argument("--encoding-folds", type=at_least_two, default=5, metavar="N", help="of target encodings")
     group.add_argument("--polynomial", type=choice(_is_degree), metavar="NAME=DEGREE,...", help="powers of columns")
     group.add_argument("--interactions", type=products, default=[], metavar="A*B,...", help="products of columns")
     group.add_argument("--scale", type=choice(_among(SCALES)), metavar="WORDS", help="|".join(SCALES))
@@ -142,7 +144,18 @@ def formats(text: str) -> dict[str, list[str]]:
         if not name or not written:
             raise argparse.ArgumentTypeError(f"{item!r} is no NAME=FORMAT, as in day=%d/%m/%Y")
         found[name] = written.split("|")
+        for one in found[name]:
+            if not is_format(one):
+                raise argparse.ArgumentTypeError(f"{one!r} is no way to write dates that strptime has, such as %d/%m/%Y")
     return found
+
+
+def at_least_two(text: str) -> int:
+    """A whole number from 2, of folds."""
+    n = natural(text)
+    if not 2 <= n <= MOST_FOLDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of folds, which is from 2 to {MOST_FOLDS:,}")
+    return n
 
 
 def products(text: str) -> list[list[str]]:

@@ -12,9 +12,12 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from drivers.packing.cache import Pack
 from jobs.errors import BadRecord, ScanError
 from jobs.recipe import Recipe
+from jobs.recipe.frame import MISSING_LEVEL, UNKNOWN_LEVEL
 from jobs.records import readable
 
 FORMAT, VERSION = "scanlearn-recipe", 1
@@ -96,7 +99,14 @@ def held_out_rows(options: argparse.Namespace, pack: Pack) -> dict[str, Any]:
 
 
 def _check_features(recipe: Recipe) -> None:
-    """:raises BadRecord: a feature that no step makes"""
+    """Tries the recipe on a row of usual cells, one of missing cells and one of unknown texts.
+
+    :raises BadRecord: a feature that no step makes
+    :raises ValueError: a number where a text is to be, or the other way
+    """
+    numbers, levels = np.array([1.0, np.nan, np.nan]), np.array([0, MISSING_LEVEL, UNKNOWN_LEVEL], np.int32)
+    columns = {name: levels if name in recipe.texts else numbers for name in recipe.inputs}
+    recipe.apply(columns, 3, lambda: np.zeros(3, np.uint64))
     for name in recipe.features:
         if name not in recipe.made:
             raise BadRecord(f"there is no column {name!r} after its steps, which is said to be a feature")

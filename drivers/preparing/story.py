@@ -45,7 +45,7 @@ def story_of(recipe: Recipe, blank: Collection[str]) -> list[Chapter]:
                     continue
                 is_date = isinstance(step, Impute) and name in dates
                 told = _filled_date(step, name) if is_date else _WORDS[type(step)](step, name)
-                part = f"{name[len(root) + 1 :]}: " if name.startswith(f"{root} ") else ""
+                part = "" if name == root else f"{name.removeprefix(f'{root} ')}: "
                 if f"{part}{told}" not in chapters[root].steps:
                     chapters[root].steps.append(f"{part}{told}")
         for made, sources in _made_by(step).items():
@@ -101,7 +101,7 @@ _WORDS: dict[type[Step], Callable[[Any, str], str]] = {
     Impute: _impute,
     Outliers: _outliers,
     Levels: _levels,
-    Scale: lambda step, name: f"({_short(step.centers[name])}, {_short(step.scales[name])}) {step.method}",
+    Scale: lambda step, name: f"(x - {_short(step.centers[name])}) / {_short(step.scales[name])}",
     Transform: lambda step, name: step.function,
     Bins: lambda step, name: f"{len(step.edges[name]) + 1} bins",
     DateParts: lambda step, name: "parts: " + ", ".join(step.parts),

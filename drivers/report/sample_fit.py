@@ -75,9 +75,7 @@ class SampleFit:
 
 def take_sample(pack: Pack | None, model: dict[str, Any]) -> Sample:
     """The rows that packing drew, in the roles of the model; none where there are no data."""
-    # Of target encodings a model applies those by all rows, and a fit of the sample would know its own targets by them.
-    steps = (model.get("design", {}).get("recipe") or {}).get("steps", [])
-    if pack is None or any(step["step"] == TargetEncode.word for step in steps):
+    if pack is None:
         return Sample(np.empty((0, len(model["features"]))), np.empty(0), np.empty(0), 0, 1)
     rows = sample_rows(pack, model)
     assert rows.y is not None
@@ -89,7 +87,9 @@ def take_sample(pack: Pack | None, model: dict[str, Any]) -> Sample:
 
 def fit_sample(sample: Sample, model: dict[str, Any] | None = None) -> SampleFit | None:
     """scikit-learn's fit of the sample with the penalty of the model, if it has one; None without rows or features."""
-    if not sample.X.size:
+    # Of target encodings a model applies those by all rows, and a fit of the sample would know its own targets by them.
+    steps = ((model or {}).get("design", {}).get("recipe") or {}).get("steps", [])
+    if not sample.X.size or any(step["step"] == TargetEncode.word for step in steps):
         return None
     from sklearn.linear_model import LinearRegression
 

@@ -12,6 +12,7 @@ its own; drivers/preparing/target_encodings.py makes encodings of them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,6 @@ class TargetSumsStatistics(Statistics):
 
     def add(self, rows: Any, query: TargetSumsQuery) -> None:
         fold = query.folds.assign(rows.fold_keys)
-        n_places = self.weight.shape[1]
         targets = _targets(rows.y, query)
         begin = 0
         for j, n in enumerate([*query.n_levels.tolist(), 1]):
@@ -79,13 +79,13 @@ class TargetSumsStatistics(Statistics):
             held = np.flatnonzero((levels >= 0) & (rows.w > 0))
             if len(held) and levels[held].max() >= n:
                 raise BadRecord("a level that the query does not know")
-            place = fold[held] * n_places + begin + levels[held].astype(np.int64)
-            w = rows.w[held]
-            self.weight += np.bincount(place, w, self.weight.size).reshape(self.weight.shape)
+            place, own = fold[held] * n + levels[held].astype(np.int64), slice(begin, begin + n)
+            shape, w = (len(self.weight), n), rows.w[held]
+            self.weight[:, own] += np.bincount(place, w, math.prod(shape)).reshape(shape)
             for q, t in enumerate(targets):
                 wt = w * t[held]
-                self.sums[:, :, q] += np.bincount(place, wt, self.weight.size).reshape(self.weight.shape)
-                self.squares[:, :, q] += np.bincount(place, wt * t[held], self.weight.size).reshape(self.weight.shape)
+                self.sums[:, own, q] += np.bincount(place, wt, math.prod(shape)).reshape(shape)
+                self.squares[:, own, q] += np.bincount(place, wt * t[held], math.prod(shape)).reshape(shape)
             begin += n
 
 

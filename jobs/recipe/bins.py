@@ -34,8 +34,8 @@ class Bins(Step):
             raise BadRecord(f"there are 2 to {MOST_BINS:,} bins, not {self.n_bins}")
         self.edges = {name: np.asarray(values, dtype=float) for name, values in self.edges.items()}
         for values in self.edges.values():
-            if values.ndim != 1 or len(values) >= MOST_BINS or not np.all(values[1:] > values[:-1]):
-                raise BadRecord("the edges of bins ascend")
+            if values.ndim != 1 or len(values) >= MOST_BINS or not np.all(np.diff(values) > 0) or np.isnan(values).any():
+                raise BadRecord("the edges of bins are numbers that ascend")
 
     @property
     def is_learned(self) -> bool:

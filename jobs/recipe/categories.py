@@ -149,6 +149,8 @@ class TargetEncode(Step):
         super().__post_init__()
         if self.smooth is not None and not 0 <= float(self.smooth) < np.inf:
             raise BadRecord(f"smooth is a number of zero or more, not {self.smooth!r}")
+        if self.n_folds < 2:
+            raise BadRecord(f"a target encoding has 2 folds or more, not {self.n_folds}")
         Folds(self.n_folds, seed=self.seed)
         self.encodings = {
             name: found if isinstance(found, Encoding) else Encoding.from_json(found)

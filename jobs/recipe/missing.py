@@ -62,18 +62,19 @@ class Impute(Step):
 
     def _fill_levels(self, frame: Frame, name: str, value: Any) -> np.ndarray:
         levels, categories = frame.levels(name)
-        if value not in categories:
-            categories = self._with(name, categories, str(value))
+        categories, level = self._with(name, categories, str(value))
         absent = levels == MISSING_LEVEL
-        frame.put(name, np.where(absent, categories.index(value), levels) if absent.any() else levels, categories)
+        frame.put(name, np.where(absent, level, levels) if absent.any() else levels, categories)
         return absent
 
-    def _with(self, name: str, categories: list[str], value: str) -> list[str]:
-        """The categories and one more: the same list whenever asked, by which later steps know it."""
-        known: dict[str, tuple[list[str], list[str]]] = self.__dict__.setdefault("_categories", {})
+    def _with(self, name: str, categories: list[str], value: str) -> tuple[list[str], int]:
+        """The categories with a value among them, and its level: the same list whenever asked, by which later steps know
+        it."""
+        known: dict[str, tuple[list[str], list[str], int]] = self.__dict__.setdefault("_categories", {})
         if name not in known or known[name][0] is not categories:
-            known[name] = categories, [*categories, value]
-        return known[name][1]
+            more = categories if value in categories else [*categories, value]
+            known[name] = categories, more, more.index(value)
+        return known[name][1:]
 
 
 def indicator_name(name: str) -> str:

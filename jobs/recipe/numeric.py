@@ -13,6 +13,7 @@ from jobs.recipe.step import Step, floats, one_of
 STANDARD, MIN_MAX, MAX_ABS, ROBUST = "standard", "min-max", "max-abs", "robust"
 SCALES = (STANDARD, MIN_MAX, MAX_ABS, ROBUST)
 LOG, LOG1P, SQRT, ASINH = "log", "log1p", "sqrt", "asinh"
+MOST_FACTORS = 10
 # What each function takes: above, and whether that itself.
 FUNCTIONS = {LOG: (0.0, False), LOG1P: (-1.0, False), SQRT: (0.0, True), ASINH: (-np.inf, False)}
 
@@ -85,6 +86,8 @@ class Interactions(Step):
     def __post_init__(self) -> None:
         super().__post_init__()
         named = {name for term in self.terms for name in term}
+        if any(len(term) > MOST_FACTORS for term in self.terms):
+            raise BadRecord(f"a product has at most {MOST_FACTORS} factors")
         if not all(self.terms) or named != set(self.columns):
             raise BadRecord("the terms of interactions are of other columns than the step")
 

@@ -48,6 +48,9 @@ class Outliers(Step):
         if self.threshold is not None and not 0 < float(self.threshold) < np.inf:
             raise BadRecord(f"the threshold of outliers is a number above zero, not {self.threshold!r}")
         self.low, self.high = floats(self.low), floats(self.high)
+        for name in set(self.low) & set(self.high):
+            if not -np.inf < self.low[name] <= self.high[name] < np.inf:
+                raise BadRecord(f"the bounds of outliers are from {self.low[name]} to {self.high[name]}")
 
     @property
     def is_learned(self) -> bool:
