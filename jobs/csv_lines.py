@@ -14,14 +14,14 @@ import numpy as np
 from jobs.design import MISSING_INTEGER
 from jobs.kernels.scorers import Output
 
-NUMBER, WHOLE, DAY, MOMENT, TEXT = "number", "whole", "day", "moment", "text"
+NUMBER, WHOLE, TRUTH, DAY, MOMENT, TEXT = "number", "whole", "truth", "day", "moment", "text"
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 
 @dataclass
 class CsvColumn:
-    """Values (n,) and what they are: numbers, whole numbers, days since 1970 with or without a time of day, or the places
-    of `texts`."""
+    """Values (n,) and what they are: numbers, whole numbers, true and false as 1 and 0, days since 1970 with or without a
+    time of day, or the places of `texts`."""
 
     values: np.ndarray
     kind: str = NUMBER
@@ -57,6 +57,8 @@ def _cells(column: CsvColumn, delimiter: str) -> list[str]:
     if column.kind == TEXT:
         texts = [*(_quoted(text, delimiter) for text in column.texts or []), ""]
         return [texts[code] for code in values.tolist()]
+    if column.kind == TRUTH:
+        return ["" if value != value else "true" if value else "false" for value in values.tolist()]
     if column.kind in (DAY, MOMENT):
         return _moments(values, column.kind)
     if values.dtype.kind == "f":

@@ -17,6 +17,7 @@ import statsmodels.api as sm
 from pyarrow import csv as pacsv
 from pyarrow import parquet
 
+from drivers import evaluate, run_logistic
 from drivers import score as drivers_score
 from drivers.model import load_model, to_sklearn
 from jobs import keys
@@ -262,3 +263,22 @@ def test_a_run_that_must_name_much_goes_on_by_its_folder_alone(table, capsys):
     with pytest.raises(SystemExit) as ended:
         drivers_score.main(["--out", "p.csv"])
     assert ended.value.code == 2 and "required: model" in capsys.readouterr().err
+
+
+def test_true_and_false_are_kept_as_such_and_judged_whatever_their_case():
+    n = 60
+    Path("t.csv").write_text(
+        "\n".join(["x,ok", *(f"{i},{'True' if (i * 7) % n > i else 'False'}" for i in range(n))]) + "\n"
+    )
+    arguments = ["t.csv", "--target", "ok", "--run-dir", "run", "--no-report", "-q"]
+    assert run_logistic.main(arguments) == 0
+    assert drivers_score.main(["run/model.json", "t.csv", "--keep", "ok", "-o", "s.csv"]) == 0
+    assert drivers_score.main(["run/model.json", "t.csv", "--keep", "ok", "-o", "job.csv", "-r", "local"]) == 0
+    assert drivers_score.main(["run/model.json", "t.csv", "--keep", "ok", "-o", "s.parquet"]) == 0
+    rows = list(csv.DictReader(io.StringIO(Path("s.csv").read_text())))
+    assert {row["ok"] for row in rows} == {"true", "false"} and {row["class"] for row in rows} == {"True", "False"}
+    assert Path("s.csv").read_bytes() == Path("job.csv").read_bytes()
+    assert parquet.read_table("s.parquet")["ok"].to_pylist() == [row["ok"] == "true" for row in rows]
+    assert evaluate.main(["s.csv", "--target", "ok", "--no-report", "-q", "--run-dir", "e"]) == 0
+    measures = json.loads(Path("e/evaluation.json").read_text())["whole"]["models"][0]["measures"]
+    assert measures["accuracy"] == np.mean([row["ok"] == row["class"].lower() for row in rows])

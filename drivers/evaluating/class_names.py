@@ -109,8 +109,12 @@ def _classes(
 
 
 def same_numbers(names: list[str]) -> dict[str, str]:
-    """What each name is called: itself, but 1 and 1.0, written by two programs, are one class where all are numbers."""
+    """What each name is called: itself, but 1 and 1.0, written by two programs, are one class where all are numbers, and so
+    are True and true where all are that or false."""
     different = sorted(set(names), key=lambda name: (len(name), name))
+    if {name.lower() for name in different} <= {"true", "false"}:
+        found: dict[str, str] = {}
+        return {name: found.setdefault(name.lower(), name) for name in different}
     if not all(is_number(name) and math.isfinite(float(name)) for name in different):
         return {name: name for name in different}
     called: dict[float, str] = {}

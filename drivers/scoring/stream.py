@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from drivers.output_files import ParquetFile, WholeFile
@@ -113,5 +114,8 @@ def _as_table(keep: list[str], found: dict[str, Column], types: Types, outputs: 
 
 
 def _as_arrow(column: Column, arrow: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(arrow):
+        assert isinstance(column, np.ndarray)
+        return pa.array(np.nan_to_num(column) != 0, mask=np.isnan(column))
     values, texts = (column.codes, column.values) if isinstance(column, Texts) else (column, None)
     return to_arrow(values, kind_of(arrow), texts, arrow)

@@ -10,6 +10,8 @@ from jobs import csv_lines
 
 def written_kind(arrow: pa.DataType) -> str:
     """The kind, of jobs/csv_lines.py, of a column that is read as this type."""
+    if pa.types.is_boolean(arrow):
+        return csv_lines.TRUTH
     kind = kind_of(arrow)
     if kind == DATE:
         return csv_lines.DAY if arrow == DAY_TYPE else csv_lines.MOMENT
