@@ -20,6 +20,19 @@ from jobs.recipe.step import Step
 Facts = dict[str, ColumnFacts]
 Lesson = Callable[[Any, Facts, dict[str, list[str]]], Step]
 
+# What fills a column of numbers, and the centre and the scale of one, by the word of their steps.
+FILLS: dict[str, Callable[[ColumnFacts], float]] = {
+    MEAN: lambda found: found.mean,
+    MEDIAN: lambda found: found.quantile(0.5),
+    MOST_FREQUENT: lambda found: found.most_frequent,
+}
+CENTERS_AND_SCALES: dict[str, Callable[[ColumnFacts], tuple[float, float]]] = {
+    STANDARD: lambda found: (found.mean, found.sd),
+    MIN_MAX: lambda found: (found.least, found.largest - found.least),
+    MAX_ABS: lambda found: (0.0, max(abs(found.least), abs(found.largest))),
+    ROBUST: lambda found: (found.quantile(0.5), found.quantile(0.75) - found.quantile(0.25)),
+}
+
 
 def _impute(step: Impute, facts: Facts, categories: dict[str, list[str]]) -> Impute:
     values: dict[str, Any] = {}
@@ -31,11 +44,7 @@ def _impute(step: Impute, facts: Facts, categories: dict[str, list[str]]) -> Imp
         elif name in categories:  # of which there is neither mean nor median
             values[name] = categories[name][int(found.most_frequent)]
         else:
-            values[name] = {
-                MEAN: lambda found=found: found.mean,
-                MEDIAN: lambda found=found: found.quantile(0.5),
-                MOST_FREQUENT: lambda found=found: found.most_frequent,
-            }[step.strategy]()
+            values[name] = FILLS[step.strategy](found)
     indicated = [name for name, found in facts.items() if found.n_missing] if step.indicator else None
     return dataclasses.replace(step, values=values, indicated=indicated)
 
@@ -57,16 +66,9 @@ def _outliers(step: Outliers, facts: Facts, _: dict[str, list[str]]) -> Outliers
 
 
 def _scale(step: Scale, facts: Facts, _: dict[str, list[str]]) -> Scale:
-    centers, scales = {}, {}
-    for name, found in facts.items():
-        center, scale = {
-            STANDARD: lambda found=found: (found.mean, found.sd),
-            MIN_MAX: lambda found=found: (found.least, found.largest - found.least),
-            MAX_ABS: lambda found=found: (0.0, max(abs(found.least), abs(found.largest))),
-            ROBUST: lambda found=found: (found.quantile(0.5), found.quantile(0.75) - found.quantile(0.25)),
-        }[step.method]()
-        centers[name], scales[name] = center, scale or 1.0
-    return dataclasses.replace(step, centers=centers, scales=scales)
+    learned = {name: CENTERS_AND_SCALES[step.method](found) for name, found in facts.items()}
+    centers = {name: center for name, (center, _) in learned.items()}
+    return dataclasses.replace(step, centers=centers, scales={name: scale or 1.0 for name, (_, scale) in learned.items()})
 
 
 def _bins(step: Bins, facts: Facts, _: dict[str, list[str]]) -> Bins:
