@@ -79,6 +79,8 @@ class Parser(argparse.ArgumentParser):
             return [option]
         if value is False:
             return [negative] if negative in self._option_string_actions else []
+        if isinstance(value, dict):
+            value = [f"{key}={word}" for key, word in value.items()]
         if not isinstance(value, (list, tuple)):
             return [] if value is None else [f"{option}={value}"]
         if isinstance(self._option_string_actions.get(option), argparse._AppendAction):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
 ISO = "iso"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_SECONDS_A_DAY = 86400.0
+_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def days_of(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
@@ -33,7 +33,8 @@ def _days(text: str, formats: Sequence[str]) -> float:
     for written in formats:
         moment = _moment(text, written)
         if moment is not None:
-            return (moment - _EPOCH).total_seconds() / _SECONDS_A_DAY
+            # As whole microseconds, by which columns of dates are read: the same moment has the same bits.
+            return (moment - _EPOCH) // timedelta(microseconds=1) / _MICROSECONDS_A_DAY
     return float("nan")
 
 

@@ -8,6 +8,7 @@ import csv
 import fcntl
 import gzip
 import io
+import json
 import lzma
 import os
 import pty
@@ -29,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from drivers import merge, run_wols
+from drivers import describe, evaluate, history, merge, prepare, run_wols, score, serve
 from drivers.packing import cache as cache_module
 from drivers.packing import chunks as chunks_module
 from tests.conftest import ROOT, Driver
@@ -288,6 +289,42 @@ def from_statistics(options: str, *saved_with: str, rows: str | None = None) -> 
     return Case({}, f"--from-statistics a.stats --no-report {options}", saved(a=(rows or GROUPED, with_these)))
 
 
+def with_steps(options: str, rows: str | None = None, **others) -> Case:
+    return table(rows or HOUSES, f"t.csv --target price --features area,garden --no-report {options}", **others)
+
+
+def preparing(options: str, **others) -> Case:
+    return table(HOUSES, f"t.csv --no-report {options}", program=prepare, **others)
+
+
+def followed(options: str = "", rows: str | None = None, **changed) -> Case:
+    """A run by a recipe that fills the area with 30, of which some fields are others."""
+    files: dict[str, str | bytes] = {"t.csv": rows or HOUSES, "r.json": json.dumps({**RECIPE, **changed})}
+    return Case(files, f"t.csv --recipe r.json --no-report {options}")
+
+
+def of_past(options: str, rows: str | None = None) -> Case:
+    return table(rows or SPENT, f"t.csv {options}", program=history)
+
+
+def with_model(arguments: str, program: ModuleType, **files: str) -> Case:
+    """A program that is given the model m/model.json."""
+
+    def surroundings(monkeypatch):
+        with open("train.csv", "w") as f:
+            f.write(HOUSES)
+        words = "train.csv --target price --features area,city --impute median --encode treatment --no-report --run-dir m"
+        assert outcome(shlex.split(words))[0] == 0
+        return contextlib.nullcontext()
+
+    named = {f"{name}.csv": text for name, text in {"t": HOUSES, **files}.items()}
+    return Case(dict(named), arguments, surroundings, program=program)
+
+
+def judged(options: str) -> Case:
+    return table(JUDGED, f"t.csv --no-report {options}", program=evaluate)
+
+
 # -- the mistakes --------------------------------------------------------------------------------------------------------
 
 DATES = "y,x,d\n" + "".join(f"{i % 7},{i},2024-02-0{1 + i % 7}\n" for i in range(120_000)) + "1,2,2024-02-30\n"
@@ -304,6 +341,20 @@ SOME = "".join(GROUPED.splitlines(keepends=True)[:9])
 WIDE = ",".join(["y", *(f"x{j}" for j in range(31))]) + "\n" + "".join(
     ",".join(str((7 * i + 3) ** j % 101) for j in range(1, 33)) + "\n" for i in range(90)
 )  # fmt: skip
+HOUSES = "price,area,garden,sold,city,id\n" + "".join(
+    f"{3 * i + i * i % 7},{'' if i % 9 == 4 else i + 10},{'yes' if i % 3 else ''},{i % 28 + 1:02}/0{i % 9 + 1}/2024,"
+    f"{'abc'[i % 3]},k{i}\n"
+    for i in range(40)
+)
+FILLS = {"step": "impute", "columns": ["area"], "strategy": "median", "values": {"area": 30.0}}
+RECIPE = {
+    "format": "scanlearn-recipe", "version": 1, "roles": {"target": "price"}, "columns": ["area"],
+    "texts": {"garden": ["yes"]}, "formats": {}, "steps": [FILLS], "features": ["area"],
+}  # fmt: skip
+SPENT = "card,when,spent,shop\n" + "".join(f"{'ab'[i % 2]},2024-01-{i + 1:02},{i * 7 % 5},s{i % 3}\n" for i in range(12))
+JUDGED = "y,class,probability no,probability yes\n" + "".join(
+    f"{('no', 'yes')[i % 2]},{('no', 'yes')[i >= 10]},{1 - i / 20},{i / 20}\n" for i in range(20)
+)
 BINARY = b"\x7fELF\x02\x01\x00\x00" * 20
 
 CASES = {
@@ -596,6 +647,82 @@ CASES = {
     "--resume with another input": Case({"u.csv": GOOD}, "u.csv --resume r", after_a_run()),
     "--resume after the data have changed": Case({}, "--resume r", after_a_run(append_a_row)),
     "--resume of a run that goes on": Case({}, "--resume r", going_on),
+    # recipes and histories
+    "a recipe that is not there": with_steps("--recipe gone.json"),
+    "a table where a recipe should be": with_steps("--recipe t.csv"),
+    "a recipe with a step that there is not": followed(steps=[{**FILLS, "step": "fill"}]),
+    "a recipe of which a step has learned nothing": followed(steps=[{**FILLS, "values": {}}]),
+    "a recipe with a feature that no step makes": followed(features=["area", "rooms"]),
+    "a recipe with a role that it has not": followed(roles={"offset": "area"}),
+    "a recipe and a step": followed("--impute mean"),
+    "a feature that a recipe does not make": followed("--features rooms"),
+    "a recipe on a table without one of its columns": followed(rows="price,city\n1,a\n2,b\n"),
+    "a recipe on a table whose column holds something else": followed(rows="price,area,garden\n1,a,yes\n2,b,no\n"),
+    "a recipe whose column is the target": followed("--target area"),
+    "a recipe that would take the place of its table": preparing("--target price -o t.csv"),
+    "a recipe without features": preparing("--target price --features price", has_begun=True),
+    "a word of --impute that is none": with_steps("--impute middle"),
+    "two words for all columns": with_steps("--impute mean,median"),
+    "numbers filled with a text": with_steps("--impute area=constant:none"),
+    "a step for a column that it is not of": with_steps("--impute median --transform garden=log"),
+    "a step for dates where there are none": with_steps("--impute median --dates parts"),
+    "dates written otherwise than --date-formats says": with_steps("--features area,sold --date-formats sold=%Y"),
+    "the logarithm of a negative cell": with_steps(
+        "--impute median --transform area=log", rows=HOUSES.replace(",12,", ",-12,")
+    ),
+    "a missing cell after all steps": with_steps("--scale standard", has_begun=True),
+    "a step whose column has the name of another": with_steps(
+        "--features 'area,area missing' --impute median --indicators", rows=HOUSES.replace("city", "area missing"),
+        has_begun=True,
+    ),
+    "averages of a target that there is not": preparing("--features area,city --encode city=target", has_begun=True),
+    "--smooth and no target encoding": with_steps("--impute median --smooth 10"),
+    "powers of all columns": with_steps("--impute median --polynomial 2"),
+    "a product of one column": with_steps("--impute median --interactions area"),
+    "a history that says nothing of the past": of_past("--entity card --time when -o o.csv"),
+    "a history of nobody": of_past("--time when --lag spent:1 -o o.csv"),
+    "a history without times": of_past("--entity card --lag spent:1 -o o.csv"),
+    "one column for --entity and --time": of_past("--entity card --time card --lag spent:1 -o o.csv"),
+    "a history that is written nowhere": of_past("--entity card --time when --lag spent:1"),
+    "a lag without a number": of_past("--entity card --time when --lag spent -o o.csv"),
+    "a window of weeks": of_past("--entity card --time when --rolling-mean spent:2w -o o.csv"),
+    "a lag that is too far back": of_past("--entity card --time when --lag spent:2000000 -o o.csv"),
+    "a mean of texts": of_past("--entity card --time when --rolling-mean shop:2 -o o.csv"),
+    "days where there are no dates": of_past("--entity card --time spent --count 2d -o o.csv"),
+    "times that have no order": of_past("--entity card --time shop --lag spent:1 -o o.csv"),
+    "a row without a time": of_past(
+        "--entity card --time when --lag spent:1 -o o.csv", rows=SPENT.replace("a,2024-01-05", "a,")
+    ),
+    "a new column asked for twice": of_past("--entity card --time when --lag spent:1,1 -o o.csv"),
+    "a new column that the table has": of_past(
+        "--entity card --time when --lag spent:1 -o o.csv", rows=SPENT.replace("shop", "spent lag 1")
+    ),
+    "--since with a time that is none": of_past("--entity card --time when --lag spent:1 --since soon -o o.csv"),
+    # scores, judgements, services and profiles
+    "score.py without rows": with_model("m/model.json -o o.csv", score),
+    "score.py without a model": with_model("gone.json t.csv -o o.csv", score),
+    "score.py with a table for a model": with_model("t.csv t.csv -o o.csv", score),
+    "scores that would take the place of the rows": with_model("m/model.json t.csv -o t.csv", score),
+    "rows without a column that the model needs": with_model("m/model.json u.csv -o o.csv", score, u="area\n1\n2\n"),
+    "rows with a text where the model needs a number": with_model(
+        "m/model.json u.csv -o o.csv", score, u="area,city\n1,a\nbig,b\n"
+    ),
+    "--keep of a column that is not there": with_model("m/model.json t.csv --keep rooms -o o.csv", score),
+    "evaluate.py without a column of predictions": table(HOUSES, "t.csv --target price", program=evaluate),
+    "a class that is not there taken as positive": judged("--target y --positive perhaps"),
+    "texts judged as numbers": judged("--target y --task regression --prediction 'probability yes'"),
+    "one cost": judged("--target y --cost 1"),
+    "a threshold that is no probability": judged("--target y --threshold 2"),
+    "serve.py without its model": with_model("gone.json", serve),
+    "serve.py with a table for a model": with_model("t.csv", serve),
+    "serve.py with rows": with_model("m/model.json t.csv", serve),
+    "a port that there is not": with_model("m/model.json --port 99999", serve),
+    "intervals of 95 instead of 0.95": with_model("m/model.json --intervals --confidence 95", serve),
+    "describe.py and a column that is not there": table(HOUSES, "t.csv --only rooms", program=describe),
+    "a table merged as a profile": table(HOUSES, "--merge t.csv", program=describe),
+    "profiles merged of which there are none": table(HOUSES, "--merge", program=describe),
+    "columns chosen of profiles": table(HOUSES, "--merge t.csv --only area", program=describe),
+    "a profile that would take the place of its table": table(HOUSES, "t.csv -o t.csv", program=describe),
     # the machine
     "a file that may not be read": Case({"t.csv": GOOD, "good.csv": GOOD}, USUAL, closed("t.csv")),
     "a directory that may not be read": Case({"parts/t.csv": GOOD, "good.csv": GOOD}, "parts --target y", closed("parts")),

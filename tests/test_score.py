@@ -282,3 +282,12 @@ def test_true_and_false_are_kept_as_such_and_judged_whatever_their_case():
     assert evaluate.main(["s.csv", "--target", "ok", "--no-report", "-q", "--run-dir", "e"]) == 0
     measures = json.loads(Path("e/evaluation.json").read_text())["whole"]["models"][0]["measures"]
     assert measures["accuracy"] == np.mean([row["ok"] == row["class"].lower() for row in rows])
+
+
+def test_a_column_that_is_called_as_a_score_is_not_kept(table, capsys):
+    text = Path("t.csv").read_text().replace("y,", "prediction,", 1)
+    Path("t.csv").write_text(text)
+    for runner in ("inline", "local"):
+        assert drivers_score.main(["model.json", "t.csv", "-o", "p.csv", "--keep", "prediction", "-r", runner]) == 1
+        assert "--keep prediction: the scores have a column of that name" in capsys.readouterr().err
+        assert not Path("p.csv").exists()

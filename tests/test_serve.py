@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -452,3 +453,13 @@ def test_a_thousand_requests_a_second_fit_on_one_core():
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["requests"] > 100 and found["cpu_per_request"] < 1e-3
+
+
+def test_a_date_is_read_as_in_tables_zones_and_all():
+    Path("t.csv").write_text("\n".join(["day,y", *(f"2024-01-{d:02d}T10:00:00+02:00,{d}" for d in range(1, 29))]) + "\n")
+    run_wols.fit("t.csv", target="y", features=["day"], report=False, run_dir="run")
+    predictor = Predictor(Scoring.of("run/model.json", None, []))
+    (scored,) = predictor.answer([{"day": "2024-01-15T11:30:00+05:00"}]).scores
+    Path("new.csv").write_text("day\n2024-01-15T11:30:00+05:00\n")
+    assert drivers_score.main(["run/model.json", "new.csv", "-o", "s.csv", "-q"]) == 0
+    assert float(Path("s.csv").read_text().split()[1]) == scored["prediction"]

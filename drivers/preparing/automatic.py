@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.describing.summary import DAYS, EMPTY, MOMENT, NUMBER, TEXTS, TRUTH, WHOLE_NUMBER
 from drivers.preparing.asked import NOTHING, ONE_HOT, TARGET, TREATMENT, Asked, Choice
-from jobs.recipe.missing import CONSTANT, MEDIAN
+from jobs.recipe.missing import CONSTANT, MEDIAN, indicator_name
 from jobs.recipe.numeric import LOG1P
 
 # A column with fewer cells than this share says little of its rows.
@@ -56,7 +56,7 @@ def suggested(
         blank = [name for name in texts if taken[name]["missing"]]
         asked.impute = Choice(MEDIAN, dict.fromkeys(blank, f"{CONSTANT}:{BLANK}"))
         asked.impute.by_name |= dict.fromkeys(many, NOTHING) if target else {}
-        asked.indicators = True
+        asked.indicators = not any(indicator_name(name) in columns for name in taken)
     if not given.transform.is_given:
         tailed = [name for name in numbers if name in remarks["Heavy tail"] and taken[name]["min"] >= 0]
         asked.transform = Choice(by_name=dict.fromkeys(tailed, LOG1P))

@@ -20,7 +20,7 @@ from drivers.packing.contents import PackContents
 from drivers.packing.kinds import HASH, TEXT
 from drivers.runners.execution import lines_of
 from drivers.scoring.question import Scoring
-from drivers.scoring.written import written_kind
+from drivers.scoring.written import check_kept, written_kind
 from drivers.workspace import Workspace
 from jobs.block_job import TaskReport
 from jobs.blocks import Block
@@ -54,11 +54,13 @@ def query_of(scoring: Scoring, pack: Pack) -> ScoreQuery:
             raise ScanError(f"the column {name!r} holds {kind}, and the model was trained on another kind of it")
     design = scoring.design({name: pack.texts[name] for name in scoring.columns() if manifest.kind(name) == TEXT})
     design.missing = "keep"
-    return ScoreQuery(
+    query = ScoreQuery(
         scoring.scorer(types), design, None, manifest.delimiter,
         [[name, written_kind(types[name])] for name in scoring.keep],
         {name: pack.texts[name] for name in scoring.keep if manifest.kind(name) == TEXT},
     )  # fmt: skip
+    check_kept(scoring.keep, _names_of(query))
+    return query
 
 
 def score_here(scoring: Scoring, workspace: Workspace, out: str) -> ScoreAnswer:

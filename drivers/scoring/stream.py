@@ -17,7 +17,7 @@ from drivers.packing.manifest import find_column
 from drivers.packing.pack import Rejects, parse_ahead
 from drivers.packing.sources import find_sources
 from drivers.scoring.question import Scoring
-from drivers.scoring.written import written_kind
+from drivers.scoring.written import check_kept, written_kind
 from drivers.workspace import input_options
 from jobs.blocks import Block
 from jobs.csv_lines import CsvColumn, column_of, csv_lines, header_line
@@ -61,6 +61,7 @@ def stream(scoring: Scoring, options: argparse.Namespace) -> Counted:
                     rejects.add(parsed.bad)
                     found = dict(zip(wanted, parsed.columns))
                     outputs, rows = _scores(scoring, scorer, found, parsed.n_rows)
+                    check_kept(scoring.keep, [output.name for output in outputs])
                     if isinstance(out, ParquetFile):
                         out.write_table(_as_table(scoring.keep, found, types, outputs))
                     else:

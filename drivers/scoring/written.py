@@ -1,4 +1,4 @@
-"""How the cells of a column are written as CSV."""
+"""How the columns beside the scores are written."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import pyarrow as pa
 
 from drivers.packing.kinds import DATE, DAY_TYPE, INTEGER, TEXT, kind_of
 from jobs import csv_lines
+from jobs.errors import ScanError
+
+
+def check_kept(keep: list[str], scores: list[str]) -> None:
+    """:raises ScanError: a column to keep that would have the name of one of the scores"""
+    for name in keep:
+        if name in scores:
+            raise ScanError(
+                f"--keep {name}: the scores have a column of that name; rename it in the table, or leave it out"
+            )
 
 
 def written_kind(arrow: pa.DataType) -> str:

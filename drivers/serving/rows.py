@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from drivers.packing.kinds import Texts, hashes, to_arrays
+from drivers.packing.kinds import Texts, hashes
 from drivers.serving.request import RequestError
-from drivers.written_dates import days_of
+from drivers.written_dates import ISO, days_of
 from jobs.blocks import Block, listed
 from jobs.design import MISSING_CODE, MISSING_INTEGER, UNKNOWN_CODE
 from jobs.errors import quoted
@@ -103,11 +103,9 @@ class RowReader:
         if type(cell) in _PLAIN:
             return cell
         if isinstance(cell, str):
-            try:
-                days = to_arrays(pa.chunked_array([pa.array([cell]).cast(pa.timestamp("us"))]), pa.timestamp("us"))
-                return float(np.asarray(days)[0])
-            except (pa.ArrowInvalid, UnicodeEncodeError):
-                pass
+            (days,) = days_of([cell], [ISO]).tolist()
+            if not math.isnan(days):
+                return days
         raise _wrong(cell, row, self._numbers[j], NUMBER)
 
     def _cells(self, name: str, rows: list[dict[str, Any]]) -> list[str | None]:

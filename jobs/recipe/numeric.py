@@ -45,8 +45,9 @@ class Scale(Step):
         return set(self.centers) == set(self.scales) == set(self.columns)
 
     def apply(self, frame: Frame) -> None:
-        for name in self.columns:
-            frame.put(name, (frame.numbers(name) - self.centers[name]) / self.scales[name])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name in self.columns:
+                frame.put(name, (frame.numbers(name) - self.centers[name]) / self.scales[name])
 
 
 @dataclass
