@@ -12,9 +12,9 @@ from drivers.packing.kinds import TEXT, Texts, hashes
 from drivers.packing.manifest import Manifest
 from drivers.written_dates import days_of
 from jobs.blocks import Block
-from jobs.design import MISSING_CODE, UNKNOWN_CODE, Design, Rows
+from jobs.design import MISSING_CODE, Design, Rows
 from jobs.recipe import Recipe
-from jobs.recipe.frame import Frame
+from jobs.recipe.frame import UNKNOWN_LEVEL, Frame
 
 
 def column_ranges(pack: Pack, design: Design) -> np.ndarray:
@@ -51,9 +51,9 @@ def target_center(manifest: Manifest, design: Design) -> float:
 
 
 def level_of_codes(texts: list[str], categories: list[str]) -> np.ndarray:
-    """The level of each code of a dictionary, UNKNOWN_CODE for a text that is no category; shape (len(texts),)."""
+    """The level of each code of a dictionary, UNKNOWN_LEVEL for a text that is no category; shape (len(texts),)."""
     place = {text: level for level, text in enumerate(categories)}
-    return np.array([place.get(text, UNKNOWN_CODE) for text in texts], dtype=np.int64)
+    return np.array([place.get(text, UNKNOWN_LEVEL) for text in texts], dtype=np.int64)
 
 
 def levels_of(recipe: Recipe, texts: dict[str, list[str]]) -> dict[str, np.ndarray]:

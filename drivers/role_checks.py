@@ -76,7 +76,7 @@ def exclude_option(names: list[str]) -> str:
     return f"--exclude {shlex.quote(','.join(names))}"
 
 
-def check_missing(names: Iterable[str], missing: str, pack: Pack, are_features: bool = False) -> None:
+def check_missing(names: Iterable[str], missing: str, pack: Pack, features: Collection[str] = ()) -> None:
     """:raises ScanError: a missing cell in one of these columns, where that is to be an error"""
     for name in names:
         n_missing = int(pack.manifest.n_missing[pack.manifest.index(name)])
@@ -84,7 +84,7 @@ def check_missing(names: Iterable[str], missing: str, pack: Pack, are_features: 
             found = first_row_where(pack, name, _absent)
             place = place_of_row(pack, found[0]) if found else "a row"
             more = f" (the first of {n_missing:,} such rows)" if n_missing > 1 else ""
-            fills = ", --impute median fills the cells of features" if are_features else ""
+            fills = ", --impute median fills the cells of features" if name in features else ""
             raise ScanError(
                 f"{place}, column {name!r}: the cell is missing{more}; --missing drop leaves such rows out{fills}"
             )

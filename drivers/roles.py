@@ -108,8 +108,10 @@ def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = Non
         design.recipe = inputs_for(features, asked_of(options), pack)
     if not pack.is_partial:
         check_empty(design, pack)
-    roles = [name for name in design.columns() if name not in design.sources()]
-    check_missing(roles, design.missing, pack)
+    sources = design.sources()
+    roles = [name for name in design.columns() if name not in sources]
+    # Which blanks a recipe fills is known once it has been learned.
+    check_missing(roles if design.recipe is not None else design.columns(), design.missing, pack, sources)
     check_weights(design, pack)
     check_offset(design, pack)
     check_group(design, pack)
@@ -121,11 +123,11 @@ def make_design(options: argparse.Namespace, pack: Pack, scan: Scan | None = Non
         remarks += more
         assert design.recipe is not None
         filled = filled_by(design.recipe, pack)
+        check_missing([name for name in sources if name not in filled], design.missing, pack, sources)
         if options.recipe is not None:
             design.features = _chosen(options, design.features)
         for name in design.features:
             check_number_of_categories(name, len(design.categories.get(name, [])), "feature")
-    check_missing([name for name in design.sources() if name not in filled], design.missing, pack, are_features=True)
     check_names(design)
     if not pack.is_partial:
         if not may_have_few_rows(options):

@@ -21,9 +21,8 @@ from jobs.recipe.frame import MISSING_LEVEL, UNKNOWN_LEVEL, Frame, either
 from jobs.records import Record
 
 MISSING_POLICIES = ("error", "drop", "keep")
-# What stands for a missing cell in a column of codes and in one of exact whole numbers; among floats it is NaN. A text that
-# was not there in training has a code of its own, in rows to be scored.
-MISSING_CODE, UNKNOWN_CODE = MISSING_LEVEL, UNKNOWN_LEVEL
+# What stands for a missing cell in a column of codes and in one of exact whole numbers; among floats it is NaN.
+MISSING_CODE = -1
 MISSING_INTEGER = -(2**63)
 
 
@@ -259,7 +258,7 @@ class Design(Record):
         for name in self.recipe.inputs:
             values = block.columns[name]
             if name in self.recipe.formats and values.dtype.kind != "f":  # else they are dates by now
-                columns[name] = self._of_codes(name, values, np.append(self.levels[name], [np.nan, np.nan]))
+                columns[name] = self._of_codes(name, values, np.append(self.levels[name], np.nan))
             elif name in self.recipe.texts:
                 columns[name] = self._levels_of(name, values).astype(np.int32)
             else:
@@ -288,7 +287,7 @@ class Design(Record):
             absent = level < 0
             any_absent = bool(absent.any())
             if any_absent:
-                unknown = either(unknown, level == UNKNOWN_CODE)
+                unknown = either(unknown, level == UNKNOWN_LEVEL)
             for k in range(1, len(self.categories[name])):
                 X[:, j] = level == k
                 if any_absent:
@@ -307,12 +306,12 @@ class Design(Record):
 
     def _levels_of(self, name: str, codes: np.ndarray) -> np.ndarray:
         """The level of each row of a text column, -1 where its cell is missing, -2 where its text is unknown."""
-        return self._of_codes(name, codes, np.append(self.levels[name], [UNKNOWN_CODE, MISSING_CODE]))
+        return self._of_codes(name, codes, np.append(self.levels[name], MISSING_LEVEL))
 
     def _of_codes(self, name: str, codes: np.ndarray, values: np.ndarray) -> np.ndarray:
         """What stands for each code; numpy would count one below zero from the end."""
         n_codes = len(self.levels[name])
-        if len(codes) and not (codes.min() >= UNKNOWN_CODE and codes.max() < n_codes):
+        if len(codes) and not (codes.min() >= MISSING_CODE and codes.max() < n_codes):
             raise BadBlock(f"column {quoted(name)} holds a code for which there is no text")
         return values[codes]
 
@@ -324,7 +323,7 @@ class Design(Record):
         for name in dict.fromkeys(name for name in needed if name is not None):
             if self.missing == "keep" and name in self.features:
                 continue
-            absent = missing_cells(columns[name])
+            absent = _without_level(columns[name]) if name in self.made else missing_cells(columns[name])
             if absent is None:
                 continue
             if self.missing == "error":
@@ -345,7 +344,15 @@ def missing_cells(values: np.ndarray) -> np.ndarray | None:
             return None
         absent = np.isnan(values)
     else:
-        absent = values == MISSING_INTEGER if values.dtype.itemsize == 8 else values < 0
+        absent = values == (MISSING_INTEGER if values.dtype.itemsize == 8 else MISSING_CODE)
+    return absent if absent.any() else None
+
+
+def _without_level(values: np.ndarray) -> np.ndarray | None:
+    """Likewise of a column that a recipe makes: there an unknown text counts as missing."""
+    if values.dtype.kind == "f":
+        return missing_cells(values)
+    absent = values < 0
     return absent if absent.any() else None
 
 
@@ -353,5 +360,5 @@ def _as_floats(values: np.ndarray) -> np.ndarray:
     """A column as float64, NaN where a cell is missing."""
     if values.dtype.kind == "f":
         return values
-    absent = missing_cells(values)
+    absent = _without_level(values) if values.dtype.itemsize == 4 else missing_cells(values)
     return values if absent is None else np.where(absent, np.nan, values)

@@ -35,7 +35,7 @@ from drivers.preparing.learning import passes_to_learn
 from jobs import keys
 from jobs.block_job import ScanQuery
 from jobs.blocks import Block
-from jobs.design import MISSING_CODE, UNKNOWN_CODE, Design
+from jobs.design import MISSING_CODE, Design
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.folds import Folds
 from jobs.recipe import Recipe
@@ -333,9 +333,11 @@ def test_unknown_texts_and_new_blanks_are_defined_and_counted(path, tmp_path):
     def features(**options):
         name = "-".join(map(str, options.values())).replace(":", "")
         recipe = learn(path, tmp_path / name, features=["city", "age"], **options).for_scoring()
-        design = Design(recipe.features, recipe=recipe, missing="keep", levels={"city": np.arange(len(CITIES))})
+        design = Design(
+            recipe.features, recipe=recipe, missing="keep", levels={"city": np.append(np.arange(len(CITIES)), -2)}
+        )
         block = Block(
-            0, 0, 3, {"city": np.array([0, UNKNOWN_CODE, MISSING_CODE], np.int32), "age": np.array([1.0, 2, np.nan])}
+            0, 0, 3, {"city": np.array([0, len(CITIES), MISSING_CODE], np.int32), "age": np.array([1.0, 2, np.nan])}
         )
         rows = design.apply(block)
         return dict(zip(recipe.features, rows.X.T)), rows.counts

@@ -22,6 +22,8 @@ from jobs.scoring import counts_of, scored
 
 # What the column of the groups is read as, by what it was in training.
 _GROUP_TYPES = {NUMBER: pa.float64(), INTEGER: pa.int64(), TEXT: TEXT_TYPE, DATE: pa.timestamp("us")}
+# No file holds it, so it is unknown to any model.
+NO_TEXT = "\ud800"
 _GROUP_KINDS = {TEXT: cells.IDENTITY, INTEGER: cells.WHOLE}
 
 
@@ -46,8 +48,8 @@ class Predictor:
         self._scorer = scoring.scorer({} if group is None else {group: _GROUP_TYPES[kind]})
         features = scoring.design({})
         texts, dates = features.texts, {} if features.recipe is None else features.recipe.formats
-        # The codes of a column of text are then the places among its categories.
-        self._design = scoring.design(texts)
+        # The codes of a column of text are then the places among its categories, and one more of all other texts.
+        self._design = scoring.design({name: [*known, NO_TEXT] for name, known in texts.items()})
         self.roles = dict.fromkeys(features.sources(), "feature")
         self.roles |= {name: role for name, role in ((features.offset, "offset"), (group, "group")) if name is not None}
         kinds = {name: cells.TEXT if name in texts else cells.NUMBER for name in scoring.columns()}

@@ -19,7 +19,7 @@ from drivers.packing.kinds import Texts, hashes
 from drivers.serving.request import RequestError
 from drivers.written_dates import ISO, days_of
 from jobs.blocks import Block, listed
-from jobs.design import MISSING_CODE, MISSING_INTEGER, UNKNOWN_CODE
+from jobs.design import MISSING_CODE, MISSING_INTEGER
 from jobs.errors import quoted
 
 NUMBER, TEXT, WHOLE, IDENTITY, WRITTEN_DATE = "number", "text", "whole number", "identity", "written date"
@@ -71,7 +71,9 @@ class RowReader:
                 matrix = self._matrix([[row[name] for name in self._numbers] for row in rows])
                 columns.update(zip(self._numbers, matrix.T))
             for name, codes in self._texts.items():
-                found = [codes.get(cell, UNKNOWN_CODE) for cell in self._cells(name, rows)]
+                found = [
+                    codes.get(cell, len(codes) - 1) for cell in self._cells(name, rows)
+                ]  # the last code is of any other
                 columns[name] = np.array(found, np.int32)
             for name, formats in self._dates.items():
                 # What is no date counts as missing, as in a table; so does no text at all.
