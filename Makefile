@@ -56,6 +56,7 @@ bench: install  ## time and memory beside scikit-learn and PySpark, drawn into d
 	$(BIN)/python bench/clustering.py
 	$(BIN)/python bench/glm.py
 	$(BIN)/python bench/describe.py
+	$(BIN)/python bench/scoring.py
 	$(BIN)/python bench/performance.py
 
 hadoop-up: install  ## build and start a one-machine Hadoop in .hadoop (needs Java 17 and Maven)
