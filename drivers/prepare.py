@@ -27,7 +27,6 @@ from drivers.model import design_json
 from drivers.options import Parser, build_parser, share
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
-from drivers.packing.contents import PackContents
 from drivers.packing.kinds import HASH, TEXT
 from drivers.preparing.automatic import suggested
 from drivers.preparing.column_facts import ColumnFacts, facts_of
@@ -36,7 +35,7 @@ from drivers.preparing.options import add_recipe_options, asked_of
 from drivers.preparing.recipe_file import ROLES, RecipeFile, held_out_rows
 from drivers.preparing.recipes import inputs_for, steps_of, take_levels, with_recipe
 from drivers.preparing.story import story_of
-from drivers.roles import add_role_options, code_texts, contents_for, take_recipe
+from drivers.roles import add_role_options, code_identities, code_texts, contents_for, take_recipe
 from drivers.runners.execution import one_blas_thread
 from drivers.terminal.recipe_result import print_result
 from drivers.training import training_of
@@ -73,15 +72,10 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         check_place(options.out, "the recipe", options.inputs)
     if wants_foresight(options):
-        return look_ahead(options, contents(options), foresee)
+        return look_ahead(options, contents_for(options), foresee)
     workspace, file, told = prepare(options)
     finish(workspace, file, told, print_result)
     return OK
-
-
-def contents(options: argparse.Namespace) -> PackContents:
-    """What the pack must hold: all columns where none are named, for which is taken is to be seen."""
-    return contents_for(options)
 
 
 def foresee(options: argparse.Namespace, pack: Pack) -> Foresight:
@@ -96,7 +90,7 @@ def prepare(options: argparse.Namespace) -> tuple[Workspace, RecipeFile, dict[st
 
     :raises ScanError: columns that cannot play their roles, a step that cannot be learned
     """
-    workspace = Workspace(options, NAME, contents(options))
+    workspace = Workspace(options, NAME, contents_for(options))
     pack, run = workspace.pack, workspace.run
     table = design_of_table(options, pack)
     statistics = run.scan("profile", MRProfile, profile_query(pack, False), table)
@@ -117,11 +111,8 @@ def prepare(options: argparse.Namespace) -> tuple[Workspace, RecipeFile, dict[st
         "recipe": recipe.settled().to_json(), "roles": roles, "features": design.feature_names, "target": options.target,
         "weight": options.weight, "design": design_json(design), "training": training_of(run, "What is learned", True),
     }  # fmt: skip
-    return (
-        workspace,
-        RecipeFile(workspace.directory.file(RECIPE), roles, recipe.settled(), held_out_rows(options, pack)),
-        told,
-    )
+    path = workspace.directory.file(RECIPE)
+    return workspace, RecipeFile(path, roles, recipe.settled(), held_out_rows(options, pack)), told
 
 
 def design_of_table(options: argparse.Namespace, pack: Pack) -> Design:
@@ -130,9 +121,11 @@ def design_of_table(options: argparse.Namespace, pack: Pack) -> Design:
         if (name := getattr(options, role)) is not None:
             pack.manifest.index(name)
     held_out = Folds(1, options.holdout, options.seed) if options.holdout else None
-    return Design(
+    design = Design(
         pack.manifest.columns, options.target, options.weight, options.id, "keep", fold=options.fold_by, held_out=held_out
     )
+    code_identities(design, pack)
+    return design
 
 
 def free_columns(options: argparse.Namespace, pack: Pack) -> list[str]:

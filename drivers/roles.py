@@ -243,7 +243,12 @@ def code_texts(design: Design, pack: Pack, target_is_class: bool) -> list[str]:
             codes = ", ".join(f"{text} = {level}" for level, text in enumerate(categories[:SHOWN]))
             more = ", ..." if len(categories) > SHOWN else ""
             remarks.append(f"the target {name!r} is text and is fitted as a number: {codes}{more}")
+    code_identities(design, pack)
+    return remarks
+
+
+def code_identities(design: Design, pack: Pack) -> None:
+    """Gives the design what keys are made of where an id, a fold or a cluster is text: the same in any pack."""
     for name in filter(None, (getattr(design, role) for role in IDENTITIES)):
         if pack.manifest.kind(name) == TEXT and name not in design.categories:
             design.levels[name] = id_hashes(pack.texts[name])
-    return remarks

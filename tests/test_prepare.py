@@ -349,3 +349,17 @@ def test_a_text_of_too_many_levels_is_not_one_hot(capsys):
     Path("m.csv").write_text("\n".join(["t,y", *(f"t{i % 2500},{i * i % 7}" for i in range(6000))]) + "\n")
     assert run_wols.main(["m.csv", "--target", "y", "--encode", "one-hot", *QUIET]) == 1
     assert "column 't' has 2,500 different texts, and at most 2,000" in capsys.readouterr().err
+
+
+def test_rows_are_held_out_by_their_id_whatever_is_packed(table):
+    text = Path("t.csv").read_text().splitlines()
+    for ids in ([str(7 * i) for i in range(2000)], [f"row {i}" for i in range(2000)]):
+        Path("t.csv").write_text("\n".join(["id," + text[0], *map(",".join, zip(ids, text[1:]))]) + "\n")
+        held = ["--target", "y", "--id", "id", "--holdout", "0.3", *QUIET]
+        assert prepare.main(["t.csv", "--impute", "none", "--scale", "standard", "-o", "r.json", *held]) == 0
+        run_dir = f"run {ids[1]}"
+        fit = ["t.csv", "--features", "z", "--scale", "standard", "--run-dir", run_dir, *held]
+        assert run_wols.main(fit) == 0
+        (theirs,) = [step for step in RecipeFile.read("r.json").recipe.steps if step.word == "scale"]
+        (ours,) = json.loads(Path(run_dir, "model.json").read_text())["design"]["recipe"]["steps"]
+        assert ours["centers"]["z"] == pytest.approx(theirs.centers["z"], rel=1e-13)
