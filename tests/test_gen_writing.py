@@ -20,6 +20,8 @@ GENERATORS = {
     "gen_blobs": (["--rows", "10"], "_shuffled_labels"),
     "gen_image": (["--width", "4", "--height", "3"], "_sky"),
     "gen_glm": (["--rows", "10"], "_targets"),
+    "gen_cards": (["--rows", "10"], "_words"),
+    "gen_customers": (["segments", "--rows", "10"], "_texts"),
 }
 each = pytest.mark.parametrize("name", GENERATORS)
 
