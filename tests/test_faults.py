@@ -235,7 +235,7 @@ def test_a_full_disk_is_one_message_and_the_run_goes_on_later(bits, faults, mome
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["mapper", "reducer"])
 def test_a_full_disk_of_a_task_is_one_message_and_the_run_goes_on_later(bits, faults, who):
-    full = faults.add(who, r"jobs/records\.py|\.query", "fill the disk", times=99)
+    full = faults.add(who, r"/records\.|\.query", "fill the disk", times=99)
     name = {"mapper": "map", "reducer": "reduce"}[who]
     done = faults.run(*DESCENT, "--run-dir", "r", *LOCAL, "-D", f"mapreduce.{name}.maxattempts=2")
     # Its error finds no room either.
