@@ -19,8 +19,7 @@ from drivers.app import OK, UsageError, leaving_nothing_half_done, parse_call, r
 from drivers.demonstration import demonstration_regression
 from drivers.describing.profile_file import TableProfile
 from drivers.describing.question import bytes_of_answer, profile_design, profile_query
-from drivers.describing.remarks import remarks_of
-from drivers.describing.summary import summary_of
+from drivers.describing.told import told_of
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.options import Parser, build_parser, names, option_given
 from drivers.output_files import check_place
@@ -105,14 +104,6 @@ def describe(options: argparse.Namespace) -> tuple[Workspace, TableProfile, dict
     rejects = workspace.directory.file("rejects.csv") if pack.rejects else None
     told = {**told_of(profile, rejects), "training": training_of(workspace.run, "The scan", True)}
     return workspace, profile, told
-
-
-def told_of(profile: TableProfile, rejects: str | None = None) -> dict[str, Any]:
-    """What is told of a profile, its remarks among it."""
-    summary = summary_of(profile)
-    # "features" and "design" as in the file of a model, whose report this one shares its sections with.
-    shared: dict[str, Any] = {"features": [], "target": None, "weight": None, "design": {"features": []}}
-    return {**summary, "remarks": remarks_of(summary, rejects), **shared}
 
 
 def finish(workspace: Workspace, profile: TableProfile, told: dict[str, Any], show: Any) -> None:

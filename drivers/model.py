@@ -10,9 +10,9 @@ are made of.
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
+from drivers.json_files import read_json
 from drivers.model_kinds import KINDS
 from jobs.design import Design
 from jobs.errors import ScanError
@@ -50,17 +50,7 @@ def load_model(path: str) -> dict[str, Any]:
 
     :raises ScanError: a file that is no model, or one of an unknown version or kind
     """
-    try:
-        with open(path, encoding="utf-8") as f:
-            model = json.load(f)
-    except OSError as error:
-        raise ScanError(f"the model {path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ScanError(f"{path} is not a model file: it is not JSON") from None
-    if not isinstance(model, dict) or model.get("format") != FORMAT:
-        raise ScanError(f"{path} is not a {FORMAT} file")
-    if model.get("version") != VERSION:
-        raise ScanError(f"{path} has the version {model.get('version')!r}; this program reads version {VERSION}")
+    model = read_json(path, FORMAT, VERSION, "model", "a model file")
     known = [name for name, kind in KINDS.items() if kind.scores]
     if model.get("kind") not in known:
         raise ScanError(f"{path} holds a model of the kind {model.get('kind')!r}; known are {', '.join(known)}")

@@ -46,6 +46,21 @@ def _files_of(inputs: Sequence[str]) -> set[str]:
     return {os.path.realpath(path) for path in [*found, *inside] if os.path.exists(path)}
 
 
+def write_whole(path: str, what: str, text: str) -> None:
+    """Writes a text file, whole or not at all.
+
+    :param what: the file is called in a message
+    :raises ScanError: where it cannot be written
+    """
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(partial, path)
+    except OSError as error:
+        raise ScanError(f"the {what} {path} cannot be written: {error.strerror}") from None
+
+
 class WholeFile:
     """A file that grows under another name, and has its own when the `with` block has ended well."""
 

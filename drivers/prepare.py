@@ -18,9 +18,9 @@ from typing import Any
 
 from drivers.app import OK, leaving_nothing_half_done, parse_call, run_program
 from drivers.demonstration import demonstration_glm
-from drivers.describe import told_of
 from drivers.describing.profile_file import TableProfile
 from drivers.describing.question import profile_query
+from drivers.describing.told import told_of
 from drivers.designs import level_of_codes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.model import design_json
@@ -32,7 +32,7 @@ from drivers.preparing.automatic import suggested
 from drivers.preparing.column_facts import ColumnFacts, facts_of
 from drivers.preparing.learning import learned
 from drivers.preparing.options import add_recipe_options, asked_of
-from drivers.preparing.recipe_file import ROLES, RecipeFile, held_out_rows
+from drivers.preparing.recipe_file import ROLES, RecipeFile, held_out_folds, held_out_rows
 from drivers.preparing.recipes import inputs_for, steps_of, take_levels, with_recipe
 from drivers.preparing.story import story_of
 from drivers.roles import add_role_options, code_identities, code_texts, contents_for, take_recipe
@@ -43,7 +43,6 @@ from drivers.workspace import Workspace
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.families import BINOMIAL
-from jobs.kernels.folds import Folds
 from jobs.kernels.table_profile import TableProfileStatistics
 from jobs.mr_profile import MRProfile
 from jobs.recipe import Recipe
@@ -120,10 +119,10 @@ def design_of_table(options: argparse.Namespace, pack: Pack) -> Design:
     for role in ("target", "weight", "id", "fold_by"):
         if (name := getattr(options, role)) is not None:
             pack.manifest.index(name)
-    held_out = Folds(1, options.holdout, options.seed) if options.holdout else None
     design = Design(
-        pack.manifest.columns, options.target, options.weight, options.id, "keep", fold=options.fold_by, held_out=held_out
-    )
+        pack.manifest.columns, options.target, options.weight, options.id, "keep", fold=options.fold_by,
+        held_out=held_out_folds(options),
+    )  # fmt: skip
     code_identities(design, pack)
     return design
 

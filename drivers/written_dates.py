@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -29,18 +30,19 @@ def is_format(written: str) -> bool:
         return False
 
 
+def microseconds_of(text: str, written: str = ISO) -> int:
+    """Microseconds since 1970-01-01 00:00, in UTC where a text names no zone.
+
+    :raises ValueError: a text that is written otherwise
+    """
+    moment = datetime.fromisoformat(text.strip()) if written == ISO else datetime.strptime(text.strip(), written)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 def _days(text: str, formats: Sequence[str]) -> float:
     for written in formats:
-        moment = _moment(text, written)
-        if moment is not None:
-            # As whole microseconds, by which columns of dates are read: the same moment has the same bits.
-            return (moment - _EPOCH) // timedelta(microseconds=1) / _MICROSECONDS_A_DAY
+        with suppress(ValueError):
+            # Of whole microseconds, by which columns of dates are read: the same moment has the same bits.
+            return microseconds_of(text, written) / _MICROSECONDS_A_DAY
     return float("nan")
-
-
-def _moment(text: str, written: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text.strip()) if written == ISO else datetime.strptime(text.strip(), written)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -24,6 +24,9 @@ from jobs.query_job import QueryJob, load_query
 from jobs.records import Record
 from jobs.text import TextFormat, TextReader
 
+# The group of the counters by which a driver is told what tasks did whose lines stay where they are.
+COUNTERS = "scanlearn"
+
 
 @dataclass
 class ScanQuery(Record):

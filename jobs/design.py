@@ -194,8 +194,13 @@ class Design(Record):
 
     def columns(self) -> list[str]:
         """The columns the design reads, each once."""
+        return list(dict.fromkeys([*self.sources(), *self._other_roles]))
+
+    @property
+    def _other_roles(self) -> list[str]:
+        """The columns in a role that is no feature's."""
         roles = [self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
-        return list(dict.fromkeys(name for name in [*self.sources(), *roles] if name is not None))
+        return [name for name in roles if name is not None]
 
     def apply(self, block: Block) -> Rows:
         """The arrays of a block.
@@ -318,9 +323,7 @@ class Design(Record):
     def _complete(self, columns: dict[str, np.ndarray], number: int) -> np.ndarray | None:
         """Which rows have every cell that is needed; None when all have."""
         complete = None
-        roles = [self.target, self.weight, self.id, self.fold, self.cluster, self.offset, self.group]
-        needed = roles if self.missing == "keep" else [*self.features, *roles]
-        for name in dict.fromkeys(name for name in needed if name is not None):
+        for name in dict.fromkeys([*self.features, *self._other_roles]):
             if self.missing == "keep" and name in self.features:
                 continue
             absent = _without_level(columns[name]) if name in self.made else missing_cells(columns[name])

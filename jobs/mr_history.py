@@ -19,7 +19,7 @@ from typing import Optional
 
 import numpy as np
 
-from jobs.block_job import Answer, BlockJob, ScanQuery, refusing
+from jobs.block_job import COUNTERS, Answer, BlockJob, ScanQuery, refusing
 from jobs.csv_lines import NUMBER, WHOLE, CsvColumn, csv_lines, header_line
 from jobs.design import RowCounts
 from jobs.errors import BadRecord
@@ -33,8 +33,6 @@ BUCKET_BYTES, MOST_BUCKETS = 1 << 24, 1 << 12
 # About so many bytes travel in one line.
 LINE_BYTES = 1 << 22
 REPORTS = b"reports"
-# By which a driver is told what tasks did whose lines stay where they are.
-COUNTERS = "scanlearn"
 # How many rows were written, where a runner says nothing of its counters.
 NOT_TOLD = -1
 # What a column of times holds: dates, other numbers, or whole numbers to their last digit.

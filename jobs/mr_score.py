@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jobs.block_job import Answer, BlockJob, ScanQuery, TaskReport
+from jobs.block_job import COUNTERS, Answer, BlockJob, ScanQuery, TaskReport
 from jobs.blocks import Block
 from jobs.csv_lines import CsvColumn, column_of, csv_lines, header_line
 from jobs.design import RowCounts
@@ -24,8 +24,6 @@ from jobs.records import Record, array_field
 from jobs.scoring import counts_of, scored
 
 SCORES = b"scores"
-# By which a driver is told what tasks did whose lines stay where they are.
-COUNTERS = "scanlearn"
 COUNTED = ("read", "missing", "filled", "unknown")
 
 

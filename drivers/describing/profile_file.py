@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.designs import id_hashes
+from drivers.json_files import read_json
+from drivers.output_files import write_whole
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import DATE, DAY_TYPE, TEXT
 from drivers.wording import listed
@@ -128,14 +129,8 @@ class TableProfile(Record):
 
         :raises ScanError: where it cannot be written
         """
-        partial = f"{path}.partial"
-        try:
-            with open(partial, "w", encoding="utf-8") as f:
-                json.dump(readable({**told, "record": self.to_line()}), f, indent=1, allow_nan=False)
-                f.write("\n")
-            os.replace(partial, path)
-        except OSError as error:
-            raise ScanError(f"the profile {path} cannot be written: {error.strerror}") from None
+        text = json.dumps(readable({**told, "record": self.to_line()}), indent=1, allow_nan=False)
+        write_whole(path, "profile", text + "\n")
 
     @classmethod
     def read(cls, path: str) -> TableProfile:
@@ -143,17 +138,7 @@ class TableProfile(Record):
 
         :raises ScanError: where it cannot be read, is damaged, of another version, or no profile
         """
-        try:
-            with open(path, encoding="utf-8") as f:
-                told = json.load(f)
-        except OSError as error:
-            raise ScanError(f"the profile {path} cannot be read: {error.strerror}") from None
-        except (ValueError, RecursionError):
-            raise ScanError(f"{path} is not a profile: it is not JSON; describe.py DATA -o {path} makes one") from None
-        if not isinstance(told, dict) or told.get("format") != FORMAT:
-            raise ScanError(f"{path} is not a {FORMAT} file; describe.py DATA -o {path} makes one")
-        if told.get("version") != VERSION:
-            raise ScanError(f"{path} has the version {told.get('version')!r}; this program reads version {VERSION}")
+        told = read_json(path, FORMAT, VERSION, "profile", remedy=f"describe.py DATA -o {path} makes one")
         if not isinstance(told.get("record"), str):
             raise ScanError(f"{path} holds no statistics; merge profile.json of a run directory, or what -o has written")
         try:

@@ -22,14 +22,14 @@ from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.pack import parse_ahead
 from drivers.packing.stores.source import Source
-from drivers.runners.execution import lines_of
+from drivers.runners.execution import counted_by, lines_of
 from drivers.workspace import Workspace
 from jobs import csv_lines
 from jobs.block_job import TaskReport
 from jobs.design import RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.windows import COUNT, LAG, Feature
-from jobs.mr_history import COUNTERS, NOT_TOLD, HistoryAnswer, HistoryQuery, HistoryRows, MRHistory
+from jobs.mr_history import NOT_TOLD, HistoryAnswer, HistoryQuery, HistoryRows, MRHistory
 from jobs.records import Record
 
 # Hadoop ends a line without a tab with one, but where a line is a key alone.
@@ -88,7 +88,7 @@ def counted(counters: list[dict[str, dict[str, int]]], n_rows: int, n_blocks: in
 
     :raises ScanError: rows that were read and went nowhere
     """
-    found = {name: n for step in counters for name, n in step.get(COUNTERS, {}).items()}
+    found = counted_by(counters)
     if not found:
         return HistoryAnswer("", NOT_TOLD, 0, 0, RowCounts(read=n_rows, used=n_rows), n_blocks, 0, 0.0, [])
     told = {name: found.get(name, 0) for name in ("rows", "missing", "written", "before", "ties", "tasks")}

@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from drivers.packing.contents import PackContents
 from drivers.packing.kinds import DATE, HASH, INTEGER, NUMBER, TEXT
 from drivers.role_checks import check_missing
 from drivers.scoring.written import written_kind
+from drivers.written_dates import microseconds_of
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.windows import DIFFERENCE, LAG, MEAN, MICROSECONDS, Feature
@@ -28,7 +28,6 @@ from jobs.mr_history import DATES, NUMBERS, WHOLE_NUMBERS, HistoryQuery, History
 TIMES_OF = {DATE: DATES, NUMBER: NUMBERS, INTEGER: WHOLE_NUMBERS, TEXT: WHOLE_NUMBERS}
 # Months, quarters and weeks, of which the first in alphabetical order is the first in time.
 _PERIOD = re.compile(r"\d{4}-?(\d\d|[QqWwMm]\d{1,2})", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass
@@ -142,22 +141,14 @@ class History:
 
         :raises ScanError: columns that cannot be what they are asked to be
         """
-        manifest, design, features = pack.manifest, self.design(pack), self.features(pack)
-        question = HistoryQuestion(features, TIMES_OF[manifest.kind(self.time)])
-        question.since = self._since(pack, question)
-        query = HistoryQuery(question, design, block_rows=manifest.block_rows, delimiter=manifest.delimiter)
-        query.parts = np.column_stack([manifest.parts[:, 0], np.cumsum(manifest.parts[:, 1]) - manifest.parts[:, 1]])
-        query.kinds = {one.column: written_kind(manifest.types()[one.column]) for one in features if one.kind == LAG}
-        query.texts = {name: pack.texts[name] for name in query.kinds if manifest.kind(name) == TEXT}
-        deal(query, pack)
-        return query
+        return _dealt(self._question(pack), pack)
 
     def query_of_table(self, pack: Pack) -> HistoryQuery:
         """Likewise, where the answer is the table itself.
 
         :raises ScanError: a column besides whose cells are not in the pack
         """
-        query, manifest, kept = self.query(pack), pack.manifest, self.kept(pack)
+        query, manifest, kept = self._question(pack), pack.manifest, self.kept(pack)
         for name in kept:
             if manifest.kind(name) == HASH:
                 raise ScanError(
@@ -167,7 +158,16 @@ class History:
         query.is_table = True
         query.keep = [[name, written_kind(manifest.types()[name])] for name in kept]
         query.texts |= {name: pack.texts[name] for name in kept if manifest.kind(name) == TEXT}
-        deal(query, pack)
+        return _dealt(query, pack)
+
+    def _question(self, pack: Pack) -> HistoryQuery:
+        manifest, design, features = pack.manifest, self.design(pack), self.features(pack)
+        question = HistoryQuestion(features, TIMES_OF[manifest.kind(self.time)])
+        question.since = self._since(pack, question)
+        query = HistoryQuery(question, design, block_rows=manifest.block_rows, delimiter=manifest.delimiter)
+        query.parts = manifest.first_rows()
+        query.kinds = {one.column: written_kind(manifest.types()[one.column]) for one in features if one.kind == LAG}
+        query.texts = {name: pack.texts[name] for name in query.kinds if manifest.kind(name) == TEXT}
         return query
 
     def _since(self, pack: Pack, question: HistoryQuestion) -> int | None:
@@ -177,19 +177,18 @@ class History:
             return bisect_left(sorted(pack.texts[self.time]), self.since)
         try:
             if question.times == DATES:
-                moment = datetime.fromisoformat(self.since)
-                moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-                return (moment - _EPOCH) // timedelta(microseconds=1)
+                return microseconds_of(self.since)
             value = float(self.since) if question.times == NUMBERS else int(self.since)
             return int(time_keys(np.array([value]), question.times)[0])
         except (ValueError, OverflowError):
             raise ScanError(f"--since {self.since} is no time as the column {self.time!r} has them") from None
 
 
-def deal(query: HistoryQuery, pack: Pack) -> None:
+def _dealt(query: HistoryQuery, pack: Pack) -> HistoryQuery:
     """Says into how many buckets and slices the rows of a pack are dealt."""
     query.n_buckets = n_buckets_for(pack.manifest.n_rows, query)
     query.edges = edges_of(pack, query)
+    return query
 
 
 def _are_periods(texts: list[str]) -> bool:

@@ -7,12 +7,12 @@ the target of a fit and any others its features (gathered.py). Files add up and 
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 
+from drivers.output_files import write_whole
 from jobs.design import Design
 from jobs.errors import BadRecord, ScanError
 from jobs.kernels.folds import Folds
@@ -87,13 +87,7 @@ class LinearStatistics(Record):
 
         :raises ScanError: where it cannot be written
         """
-        partial = f"{path}.partial"
-        try:
-            with open(partial, "w", encoding="ascii") as f:
-                f.write(self.to_line() + "\n")
-            os.replace(partial, path)
-        except OSError as error:
-            raise ScanError(f"the statistics file {path} cannot be written: {error.strerror}") from None
+        write_whole(path, "statistics file", self.to_line() + "\n")
 
     @classmethod
     def read(cls, path: str) -> LinearStatistics:

@@ -76,6 +76,10 @@ class Manifest(Record):
         before = int(self.parts[self.parts[:, 0] < part, 1].sum())
         return before + block * self.block_rows + position
 
+    def first_rows(self) -> np.ndarray:
+        """The number of each part and of its first row, from 0 in the order of the data, (m, 2)."""
+        return np.column_stack([self.parts[:, 0], np.cumsum(self.parts[:, 1]) - self.parts[:, 1]])
+
     def kind(self, name: str) -> str:
         """The kind of a column."""
         return self.kinds[self.index(name)]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from drivers.json_files import read_json
+from drivers.output_files import write_whole
 from drivers.packing.cache import Pack
 from jobs.errors import BadRecord, ScanError
+from jobs.kernels.folds import Folds
 from jobs.recipe import Recipe
 from jobs.recipe.frame import MISSING_LEVEL, UNKNOWN_LEVEL
 from jobs.records import readable
@@ -40,16 +42,10 @@ class RecipeFile:
 
         :raises ScanError: where it cannot be written
         """
-        partial = f"{self.path}.partial"
         told = {"format": FORMAT, "version": VERSION, "roles": self.roles, "held_out": self.held_out}
         told |= self.recipe.to_json()
-        try:
-            with open(partial, "w", encoding="utf-8") as f:
-                json.dump(readable(told), f, indent=1, allow_nan=False, ensure_ascii=False)
-                f.write("\n")
-            os.replace(partial, self.path)
-        except OSError as error:
-            raise ScanError(f"the recipe {self.path} cannot be written: {error.strerror}") from None
+        text = json.dumps(readable(told), indent=1, allow_nan=False, ensure_ascii=False)
+        write_whole(self.path, "recipe", text + "\n")
 
     @classmethod
     def read(cls, path: str) -> RecipeFile:
@@ -57,17 +53,7 @@ class RecipeFile:
 
         :raises ScanError: where it cannot be read, or is no recipe of this version whose steps are learned
         """
-        try:
-            with open(path, encoding="utf-8") as f:
-                told: Any = json.load(f)
-        except OSError as error:
-            raise ScanError(f"the recipe {path} cannot be read: {error.strerror}") from None
-        except (ValueError, RecursionError):
-            raise ScanError(f"{path} is not a recipe: it is not JSON; prepare.py DATA -o recipe.json makes one") from None
-        if not isinstance(told, dict) or told.get("format") != FORMAT:
-            raise ScanError(f"{path} is not a {FORMAT} file; prepare.py DATA -o recipe.json makes one")
-        if told.get("version") != VERSION:
-            raise ScanError(f"{path} has the version {told.get('version')!r}; this program reads version {VERSION}")
+        told = read_json(path, FORMAT, VERSION, "recipe", remedy="prepare.py DATA -o recipe.json makes one")
         roles = told.get("roles", {})
         if not isinstance(roles, dict) or not all(isinstance(name, str) for name in roles.values()):
             raise ScanError(f"{path}: roles are names of columns, by {', '.join(ROLES)}")
@@ -85,6 +71,13 @@ class RecipeFile:
         except (BadRecord, LookupError, TypeError, ValueError) as error:
             raise ScanError(f"{path} is not a recipe that can be followed: {error}") from None
         return cls(path, roles, recipe, told.get("held_out") or {})
+
+
+def held_out_folds(options: argparse.Namespace) -> Folds | None:
+    """The folds whose last part --holdout keeps out, None without one."""
+    share = getattr(options, "holdout", None)
+    # Whether a row is held out does not depend on how many folds the others are dealt to.
+    return Folds(1, share, options.seed) if share else None
 
 
 def held_out_rows(options: argparse.Namespace, pack: Pack) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from drivers.packing.locate import first_row_where, place_of_row
 from drivers.preparing.asked import Asked
 from drivers.preparing.learning import Scan, learned, passes_to_learn
 from drivers.preparing.options import asked_of
-from drivers.preparing.recipe_file import held_out_rows
+from drivers.preparing.recipe_file import held_out_folds, held_out_rows
 from drivers.wording import count, listed
 from drivers.written_dates import days_of
 from jobs.design import Design
 from jobs.errors import BadRecord, ScanError, quoted
-from jobs.kernels.folds import Folds
 from jobs.recipe import Recipe
 from jobs.recipe.categories import TargetEncode
 from jobs.recipe.frame import MISSING_LEVEL
@@ -65,7 +64,9 @@ def follow(options: argparse.Namespace, design: Design, pack: Pack, scan: Scan) 
     else:
         _check_texts(options.recipe.recipe, pack)
         steps = [_of_this_target(step, design) for step in options.recipe.recipe.steps]
-    recipe = learned(design.recipe, steps, _training(options, design), pack, scan)
+    # What a holdout keeps out of the fit is kept out of this too.
+    learning = dataclasses.replace(design, held_out=held_out_folds(options))
+    recipe = learned(design.recipe, steps, learning, pack, scan)
     if options.recipe is not None:
         recipe = dataclasses.replace(recipe, features=_kept(recipe, options.recipe.recipe))
         held_out = held_out_rows(options, pack)
@@ -122,14 +123,6 @@ def with_recipe(design: Design, recipe: Recipe, pack: Pack) -> Design:
     found = dataclasses.replace(design, features=recipe.features, recipe=recipe, categories={**target, **levels})
     found.levels = {**design.levels, **levels_of(recipe, pack.texts)}
     return found
-
-
-def _training(options: argparse.Namespace, design: Design) -> Design:
-    """The design of what is learned: what a holdout keeps out of the fit is kept out of this too."""
-    share = getattr(options, "holdout", None) or 0.0
-    n_folds = getattr(options, "folds", None) or 1
-    held_out = Folds(n_folds, share, options.seed) if share else None
-    return dataclasses.replace(design, held_out=held_out)
 
 
 def filled_by(recipe: Recipe, pack: Pack) -> set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from drivers.report.figures import OURS, POINTS, WIDTH, Picture, draw, label
+from drivers.report.figures import OURS, POINTS, WIDTH, Picture, draw, inches, label
 from drivers.report.formats import number
 from drivers.report.heat_map import paint_correlations
 from drivers.run_directory import RunDirectory
@@ -45,12 +45,7 @@ def _draw_page(directory: RunDirectory, name: str, columns: list[dict[str, Any]]
     height = n_down * PANEL_HEIGHT + MARGIN
 
     def paint(figure: Figure) -> None:
-        # All panels in one pair of axes, in inches: dozens of axes, and a layout for them, would take seconds.
-        figure.set_layout_engine("none")
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, WIDTH)
-        axes.set_ylim(-height, 0)
+        axes = inches(figure, height)
         for color, is_numbers in ((OURS, True), (POINTS, False)):
             chosen = [(k, column) for k, column in enumerate(columns) if (column["histogram"] is not None) == is_numbers]
             panels = [_outlines(column, *_corner(k)) for k, column in chosen]

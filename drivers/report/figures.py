@@ -82,6 +82,17 @@ def draw(
     return Picture(f"{name}.png", png, round(WIDTH * DPI), round(height * DPI), alt, caption)
 
 
+def inches(figure: Figure, height: float) -> Any:
+    """One pair of axes for a whole picture, in inches from its upper left corner, without lines or marks: dozens of axes,
+    and a layout for them, would take seconds."""
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(-height, 0)
+    return axes
+
+
 def label(text: str, length: int = NAME_LENGTH) -> str:
     """A text of the user's in a picture: on one line, not too long, and not read as a formula."""
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from drivers.designs import sample_frame
 from drivers.packing.cache import Pack
 from drivers.preparing.story import Chapter, story_of
-from drivers.report.figures import OURS, POINTS, SAMPLE, WIDTH, Picture, draw, label
+from drivers.report.figures import OURS, POINTS, SAMPLE, Picture, draw, inches, label
 from drivers.run_directory import RunDirectory
 from drivers.wording import count
 from jobs.recipe import Recipe
@@ -53,12 +53,7 @@ def _draw_page(
     height = LINE * len(chapters) + 0.1
 
     def paint(figure: Figure) -> None:
-        # All lines in one pair of axes, in inches: dozens of axes, and a layout for them, would take seconds.
-        figure.set_layout_engine("none")
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.set_xlim(0, WIDTH)
-        axes.set_ylim(-height, 0)
+        axes = inches(figure, height)
         for k, chapter in enumerate(chapters):
             _paint_line(axes, -LINE * (k + 1), chapter, before, after)
 

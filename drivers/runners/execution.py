@@ -18,6 +18,7 @@ from drivers.runners.leftovers import Leftovers
 from drivers.runners.runner import Runner, Setting
 from drivers.runners.switches import Switches
 from drivers.terminal.progress import Meter, Progress
+from jobs.block_job import COUNTERS
 from jobs.errors import ScanError
 from jobs.mrjob_compat import MRJob
 
@@ -74,6 +75,11 @@ def execute(
                 message = explain_failure(error, runner.user.alias, runner.hints, f.read(), log)
             logging.getLogger("mrjob").error(traceback.format_exc())
             raise ScanError(message) from error
+
+
+def counted_by(counters: list[dict[str, dict[str, int]]]) -> dict[str, int]:
+    """What the tasks of our jobs have counted, by name, of the counters of a job's steps."""
+    return {name: n for step in counters for name, n in step.get(COUNTERS, {}).items()}
 
 
 def lines_of(running: Any) -> Iterator[bytes]:

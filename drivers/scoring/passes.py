@@ -18,7 +18,7 @@ from drivers.output_files import WholeFile
 from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
 from drivers.packing.kinds import HASH, TEXT
-from drivers.runners.execution import lines_of
+from drivers.runners.execution import counted_by, lines_of
 from drivers.scoring.question import Scoring
 from drivers.scoring.written import check_kept, written_kind
 from drivers.workspace import Workspace
@@ -28,7 +28,7 @@ from jobs.csv_lines import header_line
 from jobs.design import RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.scorers import Scorer
-from jobs.mr_score import COUNTERS, MRScore, ScoreAnswer, ScoreQuery, blocks_of
+from jobs.mr_score import MRScore, ScoreAnswer, ScoreQuery, blocks_of
 
 # Hadoop takes a line for a key and a value with a tab between, and ends it with one, but where a line is a key alone.
 MAP_ONLY = ("-D", "mapreduce.job.reduces=0", "-D", "stream.map.output=keyonlytext")
@@ -94,11 +94,11 @@ def score_there(scoring: Scoring, workspace: Workspace, out: str) -> ScoreAnswer
     query, manifest = query_of(scoring, workspace.pack), workspace.pack.manifest
     query.files = [source["path"] for source in manifest.sources]
     query.first_rows = np.array([source["first_row"] for source in manifest.sources])
-    query.parts = np.column_stack([manifest.parts[:, 0], np.cumsum(manifest.parts[:, 1]) - manifest.parts[:, 1]])
+    query.parts = manifest.first_rows()
     query.block_rows = manifest.block_rows
 
     def finish(running: Any) -> ScoreAnswer:
-        counted = {name: n for step in running.counters() for name, n in step.get(COUNTERS, {}).items()}
+        counted = counted_by(running.counters())
         # EMR tells them in logs that come minutes later: there a step that has ended well is believed.
         n_rows, n_without = counted.get("read", manifest.n_rows), counted.get("missing", 0)
         filled, unknown = counted.get("filled", 0), counted.get("unknown", 0)

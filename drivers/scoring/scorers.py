@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy import special
 
 from drivers.clustering.mixture_starts import mixture_from_model
 from drivers.grouped.table import GroupTable
@@ -39,6 +38,8 @@ def interval_scorer(model: dict[str, Any], level: float) -> IntervalScorer:
     :raises ScanError: a model without standard errors
     """
     _check_intervals(model)
+    from scipy import special  # here, for it takes longer to import than a thousand rows to score
+
     found = model["inference"]["prediction"]
     values, vectors = np.linalg.eigh(np.array(found["covariance"], dtype=float))
     df = float(found["df"])

@@ -109,7 +109,7 @@ class Recipe(Record):
 
     def for_scoring(self) -> Recipe:
         """As rows meet it that no model is trained on."""
-        return dataclasses.replace(self.settled(), steps=[s.settled() for s in self.steps if not s.is_of_training_alone])
+        return dataclasses.replace(self, steps=[s.settled() for s in self.steps if not s.is_of_training_alone])
 
     def to_json(self) -> dict[str, Any]:
         return {name: readable(getattr(self, name)) for name in ("columns", "texts", "formats", "steps", "features")}

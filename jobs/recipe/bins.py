@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -45,7 +46,12 @@ class Bins(Step):
         for name in self.columns:
             values, edges = frame.numbers(name), self.edges[name]
             levels = np.searchsorted(edges, values, side="right")
-            frame.put(name, np.where(np.isnan(values), MISSING_LEVEL, levels), bin_names(edges))
+            frame.put(name, np.where(np.isnan(values), MISSING_LEVEL, levels), self._names[name])
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        """The names of the bins of each column, made once and not for each block."""
+        return {name: bin_names(edges) for name, edges in self.edges.items()}
 
 
 def bin_names(edges: np.ndarray) -> list[str]:
