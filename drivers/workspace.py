@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers import interruption
-from drivers.app import UsageError
 from drivers.packing.cache import Pack, default_cache_dir, find_pack, pack
 from drivers.packing.contents import PackContents
-from drivers.packing.formats.options import InputOptions
 from drivers.packing.sources import compression, find_sources
 from drivers.packing.stores import standard_input
 from drivers.packing.stores.source import Source
 from drivers.packing.unfinished import half_packs, remove_half_pack
+from drivers.reading import input_options
 from drivers.roles import make_design
 from drivers.run import Run
 from drivers.run_directory import LOG, MODEL, OPTIONS, RunDirectory
@@ -245,17 +244,6 @@ class Workspace(Results):
             total = sum(source.size for source in sources)
         with self.progress.packing(total) as advance:
             return pack(sources, self.reading, contents, options.cache_dir, options.cache_size, advance)
-
-
-def input_options(options: argparse.Namespace) -> InputOptions:
-    """How the inputs are read."""
-    columns = None if options.columns is None else tuple(options.columns)
-    if columns is not None and (len(set(columns)) < len(columns) or "" in columns):
-        raise UsageError("--columns needs a different name for each column")
-    return InputOptions(
-        options.format, columns, options.header, options.delimiter, options.encoding, tuple(options.missing_tokens),
-        tuple(options.text),
-    )  # fmt: skip
 
 
 def _program(name: str) -> str:

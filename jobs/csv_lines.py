@@ -7,6 +7,7 @@ where it must be.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +36,24 @@ def column_of(output: Output) -> CsvColumn:
     return CsvColumn(np.where(output.values < 0, MISSING_INTEGER, output.values), WHOLE)
 
 
-def csv_lines(columns: list[CsvColumn], delimiter: str = ",") -> bytes:
-    """The lines of the rows, one after another, each with its end."""
+def number_cells(values: np.ndarray) -> list[str]:
+    """Each of the doubles (n,) as it is written."""
+    if not len(values):
+        return []
+    text = "\n".join(map(repr, values.tolist())) + "\n"
+    return text.replace(".0\n", "\n").replace("nan\n", "\n")[:-1].split("\n")
+
+
+def csv_lines(
+    columns: list[CsvColumn], delimiter: str = ",", numbers: Callable[[np.ndarray], list[str]] = number_cells
+) -> bytes:  # fmt: skip
+    """The lines of the rows, one after another, each with its end.
+
+    :param numbers: writes doubles, the same as number_cells
+    """
     if not len(columns[0].values):
         return b""
-    cells = [_cells(column, delimiter) for column in columns]
+    cells = [_cells(column, delimiter, numbers) for column in columns]
     if len(cells) > 1:
         return ("\n".join(map(delimiter.join, zip(*cells))) + "\n").encode()
     # An empty line is no row to those who read.
@@ -52,7 +66,7 @@ def header_line(names: list[str], delimiter: str = ",") -> bytes:
     return (delimiter.join(_quoted(name, delimiter) for name in names) + "\n").encode()
 
 
-def _cells(column: CsvColumn, delimiter: str) -> list[str]:
+def _cells(column: CsvColumn, delimiter: str, numbers: Callable[[np.ndarray], list[str]]) -> list[str]:
     values = column.values
     if column.kind == TEXT:
         texts = [*(_quoted(text, delimiter) for text in column.texts or []), ""]
@@ -62,15 +76,8 @@ def _cells(column: CsvColumn, delimiter: str) -> list[str]:
     if column.kind in (DAY, MOMENT):
         return _moments(values, column.kind)
     if values.dtype.kind == "f":
-        return _numbers(values)
+        return numbers(values)
     return ["" if value == MISSING_INTEGER else str(value) for value in values.tolist()]
-
-
-def _numbers(values: np.ndarray) -> list[str]:
-    if not len(values):
-        return []
-    text = "\n".join(map(repr, values.tolist())) + "\n"
-    return text.replace(".0\n", "\n").replace("nan\n", "\n")[:-1].split("\n")
 
 
 def _moments(values: np.ndarray, kind: str) -> list[str]:

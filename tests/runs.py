@@ -15,11 +15,11 @@ import numpy as np
 from drivers import run_wols
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
+from drivers.reading import input_options
 from drivers.run_directory import RunDirectory
 from drivers.runners.execution import execute, set_up
 from drivers.runners.leftovers import Leftovers
 from drivers.terminal.progress import Progress
-from drivers.workspace import input_options
 from jobs.design import Design
 from jobs.kernels.wols import WOLSQuery
 from jobs.mr_scan import PassAnswer

@@ -15,6 +15,7 @@ import pytest
 from drivers import run_wols, wording
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
+from drivers.reading import input_options
 from drivers.report import formats, write_report
 from drivers.report.comparison import compare, line_errors
 from drivers.report.figures import Picture, label
@@ -23,7 +24,6 @@ from drivers.report.sample_fit import Sample, fit_sample
 from drivers.report.truth import find_truth
 from drivers.roles import contents_for
 from drivers.run_directory import RunDirectory
-from drivers.workspace import input_options
 
 NOT_CONVERGED = 3
 

@@ -15,10 +15,10 @@ from data_gen.gen_glm import generate
 from drivers import run_glm, run_logistic
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
+from drivers.reading import input_options
 from drivers.report.formats import restore
 from drivers.report.glm_pictures import groups_of, least, within_one_error
 from drivers.roles import contents_for
-from drivers.workspace import input_options
 from tests.conftest import read_model, write_csv
 
 OF_CLASSES = {"curves.png", "calibration.png", "confusion.png"}

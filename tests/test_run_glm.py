@@ -22,7 +22,7 @@ from drivers.model import to_sklearn
 from drivers.packing.cache import pack
 from drivers.packing.contents import PackContents
 from drivers.packing.sources import find_sources
-from drivers.workspace import input_options
+from drivers.reading import input_options
 from jobs.errors import ScanError
 from jobs.kernels.folds import Folds
 from jobs.keys import row_keys

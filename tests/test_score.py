@@ -9,18 +9,22 @@ import io
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import csv as pacsv
 from pyarrow import parquet
 
 from drivers import evaluate, run_logistic
 from drivers import score as drivers_score
 from drivers.model import load_model, to_sklearn
-from jobs import keys
+from drivers.scoring import written
+from jobs import csv_lines, keys
 from jobs.kernels.scorers import (
     ClusterScorer,
     GroupScorer,
@@ -54,6 +58,33 @@ def test_predictions_in_order_with_columns_kept(table, score):
     expected = to_sklearn(load_model("model.json")).predict(np.asarray(table[:, 1:3]))
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-14)
     np.testing.assert_array_equal(found["y"], table[:, 0])
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(), st.integers(-(2**60), 2**60).map(float), st.integers(-(10**9), 10**9).map(lambda n: n / 1000),
+            st.floats(-12, 20).map(lambda exponent: 10.0**exponent),
+        )
+    )
+)  # fmt: skip
+def test_arrow_writes_doubles_as_python_does(values):
+    values = np.array(values, dtype=float)
+    assert written.number_cells(values) == csv_lines.number_cells(values)
+
+
+def test_doubles_where_the_ways_of_writing_them_part():
+    ends = [1e-7, 1e-6, 1e-5, 1e-4, 1e9, 1e10, 1e11, 1e15, 1e16, 1e17, 2.0**53, 5e-324, 0.0]
+    near = [np.nextafter(end, towards) for end in ends for towards in (0.0, end, np.inf)]
+    values = np.array([*near, *np.negative(near), np.nan, np.inf, -np.inf])
+    expected = ["" if value != value else repr(value).removesuffix(".0") for value in values.tolist()]
+    assert written.number_cells(values) == csv_lines.number_cells(values) == expected
+
+
+def test_rows_that_stream_wait_for_no_module_that_they_do_not_need():
+    code = "import sys, drivers.score; print(sorted({'scipy', 'rich', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 def test_a_missing_cell_is_an_empty_prediction_and_a_bad_row_is_set_aside(tmp_path, table, score):

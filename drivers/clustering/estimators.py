@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.clustering.mixture_starts import mixture_from_model
+from drivers.clustering.mixture_file import mixture_from_model
 
 
 def to_sklearn_kmeans(model: dict[str, Any]) -> Any:

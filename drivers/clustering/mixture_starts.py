@@ -10,6 +10,7 @@ import numpy as np
 
 from drivers.app import UsageError
 from drivers.clustering import kmeans
+from drivers.clustering.mixture_file import mixture_from_model
 from drivers.clustering.starts import centers_from, check_enough, number_from, rows_at_random
 from drivers.designs import feature_centers, weighted_sample
 from drivers.model import load_model
@@ -143,13 +144,3 @@ def _from_model(path: str, design: Design, covariance_type: str, candidates: Can
         if k != len(mixture.weights) or restart:
             raise UsageError(f"--init {path} holds {len(mixture.weights)} components, which is one start for as many")
     return [mixture]
-
-
-def mixture_from_model(model: dict) -> Mixture:
-    """The mixture of a model file."""
-    parameters = model["parameters"]
-    means = np.array(parameters["means"], dtype=float)
-    covariances, (k, p) = np.array(parameters["covariances"], dtype=float), means.shape
-    shape = {"full": (k, p, p), "tied": (1, p, p), "diag": (k, 1, p), "spherical": (k, 1, 1)}
-    kind = parameters["covariance_type"]
-    return Mixture(kind, np.array(parameters["weights"], dtype=float), means, covariances.reshape(shape[kind]))

@@ -14,7 +14,7 @@ from drivers.options import names, natural, not_negative, share, unit
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.sources import find_sources
-from drivers.workspace import input_options
+from drivers.reading import input_options
 from jobs.kernels.evaluation import CLASSIFICATION, CLUSTERING, REGRESSION, TASKS
 
 PREDICTION, LABEL, PROBABILITY = "prediction", "class", "probability "

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 
-from drivers.grouped.fits import GroupFits
 from drivers.output_files import CsvFile
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import INTEGER, TEXT, to_arrow
 from jobs.design import Design
 from jobs.errors import ScanError
 from jobs.kernels.keyed import values_of
+
+if TYPE_CHECKING:
+    from drivers.grouped.fits import GroupFits
 
 TABLE = "groups.csv"
 # The columns behind that of the group, and three measures of the kind of model; each of the second kind is there for the

@@ -169,8 +169,6 @@ def write_pack(
 
     :raises ScanError: unreadable input, an unknown column, more than `max_bad_rows` bad rows, no rows at all
     """
-    # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
-    pa.set_cpu_count(os.cpu_count() or 1)
     columns = ColumnTypes(reader, sources, contents)
     while True:
         columns.check()
@@ -225,6 +223,8 @@ def _write(reader: Reader, columns: ColumnTypes, folder: str, progress: Progress
 
 def parse_ahead(parser: Parser, stream: Iterator[Any], max_bad_rows: int) -> Iterator[tuple[Parsed, int]]:
     """Parses the chunks, the next ones while a caller works on one; gives them in order, each with its bytes."""
+    # pyarrow takes its threads from OMP_NUM_THREADS, which is 1 here for the sake of BLAS.
+    pa.set_cpu_count(os.cpu_count() or 1)
     with ThreadPoolExecutor(max_workers=CHUNKS_AHEAD) as pool:
         waiting: deque[tuple[Future[Parsed], int]] = deque()
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from drivers.clustering.gmm import collapsed, whole_covariances
-from drivers.clustering.mixture_starts import mixture_from_model
+from drivers.clustering.mixture_file import mixture_from_model
 from drivers.loop import CONVERGED
 from drivers.packing.cache import Pack
 from drivers.report import mixture_pictures

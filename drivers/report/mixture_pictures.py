@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from drivers.clustering.gmm import whole_covariances
-from drivers.clustering.mixture_starts import mixture_from_model
+from drivers.clustering.mixture_file import mixture_from_model
 from drivers.designs import design_of
 from drivers.report.animation import Animation, animate
 from drivers.report.cluster_pictures import CLUSTERS_NAMED, MARKERS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from drivers.clustering.mixture_starts import mixture_from_model
+from drivers.clustering.mixture_file import mixture_from_model
 from drivers.packing.cache import Pack
 from jobs.kernels.gmm_state import Mixture
 

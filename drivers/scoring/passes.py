@@ -6,7 +6,6 @@ S3, it holds the lines as the tasks wrote them, each with its file and its row.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ import numpy as np
 
 from drivers.output_files import WholeFile
 from drivers.packing.cache import Pack
-from drivers.packing.contents import PackContents
 from drivers.packing.kinds import HASH, TEXT
 from drivers.runners.execution import counted_by, lines_of
 from drivers.scoring.question import Scoring
@@ -32,12 +30,6 @@ from jobs.mr_score import MRScore, ScoreAnswer, ScoreQuery, blocks_of
 
 # Hadoop takes a line for a key and a value with a tab between, and ends it with one, but where a line is a key alone.
 MAP_ONLY = ("-D", "mapreduce.job.reduces=0", "-D", "stream.map.output=keyonlytext")
-
-
-def contents_of(scoring: Scoring, options: argparse.Namespace) -> PackContents:
-    """What the pack must hold."""
-    chosen = tuple(sorted(scoring.columns())) or None  # without a feature rows are only counted
-    return PackContents(chosen, (), options.max_bad_rows, options.sample_rows)
 
 
 def query_of(scoring: Scoring, pack: Pack) -> ScoreQuery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ import pyarrow as pa
 from drivers.designs import design_of, id_hashes, reading
 from drivers.model import load_model
 from drivers.model_kinds import GROUPED, KINDS
+from drivers.packing.contents import PackContents
 from drivers.packing.formats.chunk_parser import Types
 from drivers.packing.kinds import INTEGER, NUMBER, TEXT, TEXT_TYPE
 from drivers.scoring.scorers import group_scorer, interval_scorer
@@ -47,6 +49,11 @@ class Scoring:
     def group(self) -> str | None:
         """The column whose values have a model each."""
         return self.model["design"]["group"] if self.model["kind"] in GROUPED else None
+
+    def contents(self, options: argparse.Namespace) -> PackContents:
+        """What a pack must hold."""
+        chosen = tuple(sorted(self.columns())) or None  # without a feature rows are only counted
+        return PackContents(chosen, (), options.max_bad_rows, options.sample_rows)
 
     def columns(self) -> list[str]:
         """The columns that the table must have, each once."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from drivers.clustering.mixture_starts import mixture_from_model
+from drivers.clustering.mixture_file import mixture_from_model
 from drivers.grouped.table import GroupTable
 from drivers.packing.kinds import TEXT_TYPE, Texts, hashes, to_arrays
 from jobs import keys

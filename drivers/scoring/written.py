@@ -1,7 +1,8 @@
-"""How the columns beside the scores are written."""
+"""How the scores and the columns beside them are written."""
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from drivers.packing.kinds import DATE, DAY_TYPE, INTEGER, TEXT, kind_of
@@ -16,6 +17,20 @@ def check_kept(keep: list[str], scores: list[str]) -> None:
             raise ScanError(
                 f"--keep {name}: the scores have a column of that name; rename it in the table, or leave it out"
             )
+
+
+def number_cells(values: np.ndarray) -> list[str]:
+    """Doubles (n,) as the function of that name in jobs/csv_lines.py, by Arrow in a quarter of the time.
+
+    Both write the shortest digits that read as the same double: Arrow without an exponent from 1e-6 to 1e10, Python from
+    1e-4 to 1e16. What is not in both ranges Python writes.
+    """
+    texts = pa.array(values).cast(pa.string()).to_pylist()
+    sizes = np.abs(values)
+    others = np.flatnonzero(~((sizes >= 1e-4) & (sizes < 1e10) | (sizes == 0)))
+    for at, text in zip(others.tolist(), csv_lines.number_cells(values[others])):
+        texts[at] = text
+    return texts
 
 
 def written_kind(arrow: pa.DataType) -> str:
