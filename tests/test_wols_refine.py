@@ -179,7 +179,7 @@ def test_as_many_rows_as_coefficients():
     X = np.array([[1.0, 2.0], [3.0, 5.0], [4.0, 11.0]])
     passes = Passes(X, np.array([1.0, 2.0, 4.0]))
     solution = passes.refine()
-    exact = np.linalg.solve(np.column_stack([np.ones(3), X]), [1.0, 2.0, 4.0])
+    exact = [1 / 3, 0.0, 1 / 3]
     np.testing.assert_allclose(np.append(solution.intercept, solution.coefficients), exact, rtol=1e-14, atol=1e-30)
     assert solution.residual_square_sum == 0
 
@@ -223,13 +223,16 @@ def upward(r: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("distance", [1e-4, 1e-8, 1e-12])
 def test_r_of_ill_conditioned_rows_is_right_in_every_row(distance):
     """Householder's, in doubles, is right to EPS of the norm of a column: in the small rows not at all."""
-    X, y, _ = nearly_collinear(distance)
-    query = WOLSQuery(np.zeros(4), 0.0)
-    exact = triangle(np.column_stack([np.ones(len(y)), X, y]).tolist())
-    found = upward(gather(WOLSStatistics, query, make_rows(X, y)).r)
-    assert row_errors(found, exact) < 1e-15
-    plain = upward(r_factor(np.column_stack([np.ones(len(y)), X, y])))
-    assert abs(plain[4, 4] / exact[4, 4] - 1) > 1e-17 / distance
+    errors = []
+    for seed in range(5):  # one of which may be right by luck
+        X, y, _ = nearly_collinear(distance, seed)
+        query = WOLSQuery(np.zeros(4), 0.0)
+        exact = triangle(np.column_stack([np.ones(len(y)), X, y]).tolist())
+        found = upward(gather(WOLSStatistics, query, make_rows(X, y)).r)
+        assert row_errors(found, exact) < 1e-15
+        plain = upward(r_factor(np.column_stack([np.ones(len(y)), X, y])))
+        errors.append(abs(plain[4, 4] / exact[4, 4] - 1))
+    assert max(errors) > 1e-17 / distance
 
 
 @pytest.mark.parametrize("distance", [1e-4, 1e-8])

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drivers.packing.buffers import from_numpy, to_numpy
 from jobs.design import MISSING_CODE, MISSING_INTEGER, missing_cells
 
 NUMBER, INTEGER, DATE, TEXT, HASH = "number", "integer", "date", "text", "hash"
@@ -92,7 +93,7 @@ def _some_cells(column: pa.ChunkedArray) -> list[str]:
     """Cells of a column of text, evenly spaced, those left out that are written as numbers but are none."""
     present = column.drop_null()
     step = max(1, len(present) // _LOOKED_AT)
-    cells = [str(cell) for cell in present.take(pa.array(np.arange(0, len(present), step))).to_pylist()]
+    cells = [str(cell) for cell in present.take(from_numpy(np.arange(0, len(present), step))).to_pylist()]
     return [cell for cell in cells if not is_nan(cell)]
 
 
@@ -106,16 +107,16 @@ def to_arrays(column: pa.ChunkedArray, arrow: pa.DataType) -> Column:
         whole = column.unify_dictionaries().combine_chunks()
         if isinstance(whole, pa.ChunkedArray):
             whole = whole.chunk(0) if whole.num_chunks else pa.array([], TEXT_TYPE)
-        codes = whole.indices.fill_null(MISSING_CODE).to_numpy(zero_copy_only=False)
+        codes = to_numpy(whole.indices, MISSING_CODE)
         return Texts(codes.astype(np.int32, copy=False), whole.dictionary.to_pylist())
     if pa.types.is_timestamp(arrow):
         microseconds = pc.cast(pc.cast(column, pa.timestamp("us", arrow.tz), safe=False), pa.int64())
-        return microseconds.to_numpy() / _MICROSECONDS_A_DAY
+        return to_numpy(pc.cast(microseconds, pa.float64(), safe=False)) / _MICROSECONDS_A_DAY
     if arrow == pa.int64():
-        return column.fill_null(MISSING_INTEGER).to_numpy() if column.null_count else column.to_numpy()
+        return to_numpy(column, MISSING_INTEGER)
     if pa.types.is_boolean(arrow):
-        return pc.cast(pc.cast(column, pa.uint8()), pa.float64()).to_numpy()
-    return column.to_numpy()
+        return to_numpy(pc.cast(pc.cast(column, pa.uint8()), pa.float64()))
+    return to_numpy(column)
 
 
 def hashes(texts: Texts) -> np.ndarray:

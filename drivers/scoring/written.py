@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from drivers.packing.buffers import from_numpy
 from drivers.packing.kinds import DATE, DAY_TYPE, INTEGER, TEXT, kind_of
 from jobs import csv_lines
 from jobs.errors import ScanError
@@ -25,7 +26,7 @@ def number_cells(values: np.ndarray) -> list[str]:
     Both write the shortest digits that read as the same double: Arrow without an exponent from 1e-6 to 1e10, Python from
     1e-4 to 1e16. What is not in both ranges Python writes.
     """
-    texts = pa.array(values).cast(pa.string()).to_pylist()
+    texts = from_numpy(values).cast(pa.string()).to_pylist()
     sizes = np.abs(values)
     others = np.flatnonzero(~((sizes >= 1e-4) & (sizes < 1e10) | (sizes == 0)))
     for at, text in zip(others.tolist(), csv_lines.number_cells(values[others])):

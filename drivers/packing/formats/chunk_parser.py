@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drivers.packing.buffers import to_numpy
 from drivers.packing.chunks import Chunk, count_lines
 from drivers.packing.kinds import Column, to_arrays
 from jobs.design import MISSING_INTEGER
@@ -72,8 +73,7 @@ class ChunkParser(ABC):
         tables: list[pa.Table] = []
         bad: list[Reject] = []
         self._collect(chunk, max_bad_rows, tables, bad)
-        empty = pa.schema(list(self.types.items())).empty_table()
-        table = pa.concat_tables(tables) if tables else empty
+        table = pa.concat_tables(tables) if tables else pa.schema(list(self.types.items())).empty_table()
         return Parsed([to_arrays(table.column(name), arrow) for name, arrow in self.types.items()], bad)
 
     def line_of(self, chunk: Chunk, row: int) -> int:
@@ -125,7 +125,7 @@ def has_infinity(table: pa.Table) -> bool:
     for column in table.itercolumns():
         if pa.types.is_floating(column.type):
             for piece in column.chunks:
-                values = piece.to_numpy(zero_copy_only=False)
+                values = to_numpy(piece)
                 if not np.isfinite(values.sum()) and np.isinf(values).any():
                     return True
     return False

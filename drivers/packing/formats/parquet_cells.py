@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from drivers.packing.buffers import to_numpy
 from drivers.packing.kinds import TEXT_TYPE, is_number, is_whole
 from jobs.design import MISSING_INTEGER
 
@@ -102,7 +103,7 @@ def _without_nan(column: pa.Array) -> pa.Array:
 
 
 def _has_infinity(column: pa.Array) -> bool:
-    values = column.to_numpy(zero_copy_only=False)
+    values = to_numpy(column)
     return not np.isfinite(values.sum()) and bool(np.isinf(values).any())
 
 
