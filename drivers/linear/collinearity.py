@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jobs.kernels.wols import EPS, WOLSQuery, WOLSStatistics
+from jobs.kernels.wols import EPS, WOLSQuery, WOLSStatistics, column_norms
 
 
 @dataclass
@@ -39,9 +39,9 @@ def column_scales(statistics: WOLSStatistics, query: WOLSQuery | None = None) ->
     """
     r = statistics.r
     p = len(r) - 2
-    norms = np.linalg.norm(r[1:-1, 1:-1], axis=0)
+    norms = column_norms(r[1:-1, 1:-1])
     origin = np.zeros(p) if query is None else query.center * r[0, 0]
-    size = np.sqrt(norms**2 + r[0, 1:-1] ** 2 + origin**2)
+    size = np.hypot(np.hypot(norms, r[0, 1:-1]), origin)
     varies = norms > 4 * EPS * size
     share = np.divide(size, norms, where=varies, out=np.ones(p))
     return ColumnScales(norms, varies, 16 * EPS * math.sqrt(p + 1) * share)

@@ -21,6 +21,8 @@ levels 1 to s are summed from small to large with two_sum; what is left out is a
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from fractions import Fraction
 
 import numpy as np
 
@@ -37,12 +39,26 @@ def two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def exact_sum(terms: list[float], a: np.ndarray, b: np.ndarray) -> float:
     """sum(terms) + a'b with a single rounding: products split without error (Dekker, "A floating-point technique for
     extending the available precision", Numer. Math. 18, 1971), the sum by Shewchuk's algorithm (math.fsum)."""
-    product = a * b
     with np.errstate(over="ignore", invalid="ignore"):
+        product = a * b
         (a1, a2), (b1, b2) = _halves(a), _halves(b)
         error = a2 * b2 - (((product - a1 * b1) - a2 * b1) - a1 * b2)
-    error = np.where(np.isfinite(error), error, 0.0)  # the splitting overflows beyond 1e300
-    return math.fsum([*map(float, terms), *product.tolist(), *error.tolist()])
+    parts = [*map(float, terms), *product.tolist(), *error.tolist()]
+    with suppress(OverflowError):
+        if all(map(math.isfinite, parts)):
+            return math.fsum(parts)
+    return _sum_of_fractions([*map(float, terms)], a.tolist(), b.tolist())
+
+
+def _sum_of_fractions(terms: list[float], a: list[float], b: list[float]) -> float:
+    """The same where a part of it is beyond the doubles, infinite where all of it is."""
+    if not all(map(math.isfinite, [*terms, *a, *b])):
+        return math.nan
+    total = sum((Fraction(x) * Fraction(y) for x, y in zip(a, b)), sum(map(Fraction, terms), Fraction(0)))
+    try:
+        return float(total)
+    except OverflowError:
+        return math.inf if total > 0 else -math.inf
 
 
 def _halves(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -244,11 +244,13 @@ def solve(statistics: WOLSStatistics, query: WOLSQuery) -> WOLSSolution:
     else:
         coordinates = (u.T @ rxy)[:rank]
         residual_square_sum += float(np.sum((u.T @ rxy)[rank:] ** 2))
-        coefficients = vt[:rank].T @ (coordinates / s[:rank]) / scale
-        root = vt[:rank].T / s[:rank] / scale[:, None]
-        null_space, _ = np.linalg.qr(vt[rank:].T / scale[:, None])
-        coefficients = coefficients - null_space @ (null_space.T @ coefficients)
-        root = root - null_space @ (null_space.T @ root)
+        particular, null_space = vt[:rank].T / s[:rank], vt[rank:].T
+        particular = np.column_stack([particular @ coordinates, particular])
+        # Steps within the null space of the scaled features, so that rounding stays in the size of each coefficient: any
+        # step is a solution, and that to the least norm need not be exact.
+        steps = np.linalg.lstsq(null_space / scale[:, None], particular / scale[:, None], rcond=None)[0]
+        shortest = (particular - null_space @ steps) / scale[:, None]
+        coefficients, root = shortest[:, 0], shortest[:, 1:]
         dependent = _dependent_columns(rxx / scale, tolerance)
     centred_intercept = (r1y - r1x @ coefficients) / r11
     covariance_root = np.zeros((p + 1, rank + 1))
@@ -273,12 +275,18 @@ def _rank_tolerance(r: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, float]:
     A feature is known to EPS times its size about zero, not about its mean: a sum of two columns with mean 1e6 and
     standard deviation 1 agrees with a third only to 1e-10.
     """
-    spread = np.linalg.norm(r[1:-1, 1:-1], axis=0)
-    size = np.sqrt(spread**2 + r[0, 1:-1] ** 2 + (c * r[0, 0]) ** 2)
+    spread = column_norms(r[1:-1, 1:-1])
+    size = np.hypot(np.hypot(spread, r[0, 1:-1]), c * r[0, 0])
     varies = spread > 4 * EPS * size
     scale = np.where(varies, spread, np.where(size > 0, size, 1.0))
     largest = np.max(size[varies] / spread[varies]) if varies.any() else 1.0
     return scale, float(16 * EPS * math.sqrt(len(c) + 1) * largest)
+
+
+def column_norms(values: np.ndarray) -> np.ndarray:
+    """The norm of each column of (n, p), also where its square is no double."""
+    _, exponents = np.frexp(np.max(np.abs(values), axis=0, initial=0.0))
+    return np.ldexp(np.linalg.norm(np.ldexp(values, -exponents), axis=0), exponents)
 
 
 def _dependent_columns(scaled: np.ndarray, tolerance: float) -> list[int]:
