@@ -206,6 +206,14 @@ def natural(text: str) -> int:
     return value
 
 
+def at_least_one(text: str) -> int:
+    """A whole number of 1 or more."""
+    value = natural(text)
+    if not value:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return value
+
+
 def positive(text: str) -> float:
     """A finite number above zero."""
     value = _number(text)

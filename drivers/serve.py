@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drivers.app import OK, UsageError, run_program
-from drivers.options import Formatter, Parser, natural, share
+from drivers.options import Formatter, Parser, at_least_one, natural, share
 from drivers.scoring.question import Scoring
 from drivers.serving.predictor import Predictor
 from jobs.errors import ScanError
@@ -34,8 +34,8 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--port", type=port, metavar="N", help=f"0 is any that is free; Default: that of the variable PORT, or {PORT}"
     )
-    parser.add_argument("--max-rows", type=natural, default=MOST_ROWS, metavar="N", help="of one request")
-    parser.add_argument("--max-body", type=natural, default=MOST_BYTES, metavar="BYTES", help="of one request")
+    parser.add_argument("--max-rows", type=at_least_one, default=MOST_ROWS, metavar="N", help="of one request")
+    parser.add_argument("--max-body", type=at_least_one, default=MOST_BYTES, metavar="BYTES", help="of one request")
     parser.add_argument(
         "--intervals", action="store_true", help="the standard error, and intervals of the mean and of one more row"
     )

@@ -276,6 +276,14 @@ def test_features_that_are_left_out_of_the_file_are_left_out_of_the_model(table)
     assert run_wols.main(["t.csv", "--recipe", "r.json", "--plan"]) == 0
 
 
+@pytest.mark.parametrize("init", ["sample", "random", "k-means||"])
+def test_outliers_that_are_all_rows_leave_none_to_cluster(init, capsys):
+    rows = np.tile(np.arange(12.0) % 3, (12, 1)).T + 1e6 * np.eye(12)
+    Path("t.csv").write_text("\n".join([",".join(f"c{j}" for j in range(12)), *(",".join(map(str, r)) for r in rows)]))
+    assert run_kmeans.main(["t.csv", "--n-clusters", "2", "--init", init, "--outliers", "mad:drop", *QUIET]) == 1
+    assert "no row of the sample is left that has a positive weight and every cell it needs" in capsys.readouterr().err
+
+
 def test_a_clustering_needs_no_target_of_its_recipe(table):
     assert prepare.main(["t.csv", "--target", "y", "-o", "r.json", "--scale", "robust", *QUIET]) == 0
     rows = [line.rsplit(",", 1)[0] for line in Path("t.csv").read_text().splitlines()]

@@ -195,6 +195,7 @@ def test_a_name_in_a_picture_is_short_on_one_line_and_no_formula():
     assert label("two\nlines\tand a tab") == "two lines and a tab"
     assert label("$a_b$") == r"\$a_b\$"
     assert len(label("x" * 100)) == 24
+    assert label("mean temperature of the cabin") != label("mean temperature of the crew")
 
 
 def test_the_numbers_are_those_of_the_model(exact):

@@ -409,6 +409,10 @@ def test_an_address_that_cannot_be_had_is_one_sentence(tmp_path, capsys, monkeyp
     with pytest.raises(SystemExit) as end:
         drivers_serve.main(["model.json", "--port", "70000"])
     assert end.value.code == 2 and "70000 is no port" in capsys.readouterr().err
+    for option in ("--max-rows", "--max-body"):
+        with pytest.raises(SystemExit) as end:
+            drivers_serve.main(["model.json", option, "0"])
+        assert end.value.code == 2 and f"argument {option}: it must be 1 or more" in capsys.readouterr().err
 
 
 def test_without_the_packages_of_the_extra_it_says_which(tmp_path, capsys, monkeypatch):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from drivers.app import UsageError
-from drivers.options import natural, not_negative
+from drivers.options import at_least_one, natural, not_negative
 
 MOST_CLUSTERS = 100_000  # of all candidates together, whose sums every task holds
 
@@ -54,11 +54,3 @@ def check_candidates(candidates: list[tuple[int, int]], max_iter: int, noun: str
         raise UsageError(f"the candidates have more than {MOST_CLUSTERS:,} {noun}s together; ask for fewer of them")
     if not max_iter:
         raise UsageError("--max-iter 0 leaves no pass; ask for 1 or more")
-
-
-def at_least_one(text: str) -> int:
-    """A whole number of 1 or more."""
-    value = natural(text)
-    if not value:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return value

@@ -95,8 +95,7 @@ def _far_apart(
     """k-means||: rounds of draws, a pass each; a pass that weighs what was drawn; and k-means++ on that."""
     most = max(k for k, _ in candidates)
     sample = weighted_sample(run.pack, design)
-    if not len(sample.X):
-        raise ScanError("no row of the sample has weight; give --init random with a larger --sample-rows")
+    check_enough(sample.X, 1, run)
     first = np.random.default_rng([seed, 0x70]).integers(len(sample.X))
     query = KMeansQuery(metric, origin[None], np.array([0, 1]), origin)
     drawn = points(sample.X[[first]], query) + origin
@@ -156,6 +155,11 @@ def _of_csv(path: str, design: Design) -> np.ndarray:
 
 def check_enough(x: np.ndarray, k: int, run: Run, noun: str = "cluster") -> None:
     """:raises ScanError: fewer different rows than clusters"""
+    if not len(x):
+        raise ScanError(
+            "no row of the sample is left that has a positive weight and every cell it needs; draw more with "
+            "--sample-rows, or leave fewer rows out"
+        )
     # Looked through only as far as it takes.
     different = 0
     for size in (10 * k, len(x)):

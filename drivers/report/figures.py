@@ -94,10 +94,12 @@ def inches(figure: Figure, height: float) -> Any:
 
 
 def label(text: str, length: int = NAME_LENGTH) -> str:
-    """A text of the user's in a picture: on one line, not too long, and not read as a formula."""
+    """A text of the user's in a picture: on one line, not too long, and not read as a formula. Of a long one the middle is
+    left out, for names that begin alike end differently."""
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     if len(text) > length:
-        text = text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        end = (length - 1) // 3
+        text = f"{text[: length - 1 - end]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
     return text.replace("$", r"\$")
 
 

@@ -117,7 +117,9 @@ def _intervals(
         axes.set_ylim(len(shown) - 0.4, -0.6)
         if is_ratio:
             _ratio_axis(axes)
-        axes.set_xlabel(f"{word or 'change of the mean'} for {_for_what(scales)}" if is_ratio else "coefficient")
+        # Of the figure: beside long names the axes are narrower than this.
+        title = f"{word or 'change of the mean'} for {_for_what(scales)}" if is_ratio else "coefficient"
+        figure.supxlabel(title, fontsize=axes.xaxis.label.get_size())
         axes.grid(visible=False, axis="y")
         if n > 1:
             legend_above(figure, columns=1 if max(len(table["contrast"]) for table in tables) > 24 else 2)
