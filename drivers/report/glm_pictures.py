@@ -119,7 +119,7 @@ def _intervals(
             _ratio_axis(axes)
         # Of the figure: beside long names the axes are narrower than this.
         title = f"{word or 'change of the mean'} for {_for_what(scales)}" if is_ratio else "coefficient"
-        figure.supxlabel(title, fontsize=axes.xaxis.label.get_size())
+        figure.supxlabel(title, fontsize=axes.xaxis.label.get_fontsize())
         axes.grid(visible=False, axis="y")
         if n > 1:
             legend_above(figure, columns=1 if max(len(table["contrast"]) for table in tables) > 24 else 2)

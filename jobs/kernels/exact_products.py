@@ -21,7 +21,6 @@ levels 1 to s are summed from small to large with two_sum; what is left out is a
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -44,9 +43,11 @@ def exact_sum(terms: list[float], a: np.ndarray, b: np.ndarray) -> float:
         (a1, a2), (b1, b2) = _halves(a), _halves(b)
         error = a2 * b2 - (((product - a1 * b1) - a2 * b1) - a1 * b2)
     parts = [*map(float, terms), *product.tolist(), *error.tolist()]
-    with suppress(OverflowError):
-        if all(map(math.isfinite, parts)):
+    if all(map(math.isfinite, parts)):
+        try:
             return math.fsum(parts)
+        except OverflowError:
+            pass
     return _sum_of_fractions([*map(float, terms)], a.tolist(), b.tolist())
 
 
