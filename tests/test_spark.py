@@ -26,6 +26,8 @@ from drivers.runners.leftovers import Leftovers, sweep
 from drivers.runners.runner import Setting
 from drivers.runners.shipping import build_zip
 from drivers.runners.spark import installation as spark_installation
+from drivers.runners.spark.application import Application
+from drivers.runners.spark.harness import MARK
 from drivers.runners.spark.master import cores_of
 from drivers.runners.spark.mrjob_runner import SparkRunner
 from drivers.runners.spark.runner import Spark
@@ -83,6 +85,8 @@ def run_like_inline(name: str, *switches: str, tasks: int, run_dir: str = "r") -
     write_rows()
     assert_the_bits_of_inline(name, md5s_of(name, "inline"), run_dir, "-r", "spark", *switches, tasks=(tasks, tasks))
     assert not os.path.exists(f"{run_dir}/tmp") and not list(Path("cache").glob("scanlearn/leftovers/*"))
+    # Spark starts once, not for each pass.
+    assert Path(run_dir, "run.log").read_text().count("Running Spark version") == 1
     return read_passes(run_dir)
 
 
@@ -148,8 +152,10 @@ def test_lines_that_carry_blocks_arrive_whole(tmp_path):
     job = MRWOLS(args=["-r", "spark", *ours, *asked, f"--query={query}", str(lines)])
     job._runner_class = lambda: SparkRunner
     with job.make_runner() as running:
+        running.application = Application(str(tmp_path))
         running.submit, running.environment = spark_installation.find_spark_submit(), {}
         running.run()
+        running.application.end()
         (line,) = b"".join(running.cat_output()).splitlines()
     answer = PassAnswer.from_line(line)
     assert answer.statistics.md5() == run_job(MRWOLS, query, lines).statistics.md5()
@@ -369,6 +375,47 @@ def test_the_bars_of_spark_are_told_as_tasks(tmp_path, caplog):
     ]
     logged = [record.getMessage().strip() for record in caplog.records]
     assert "the end" in logged and not [line for line in logged if "Stage" in line]
+
+
+CLIENT = f"""
+for pipe; do :; done
+n=0
+while read job; do
+    echo "begun: $job"
+    printf "[Stage $n:>                                                   (0 + 2) / 4]\\r"
+    n=$((n + 2))
+    echo "{MARK} $((n / 6)) $n"
+done < "$pipe"
+echo "has ended" > ended
+"""
+
+
+def test_one_client_runs_all_jobs_and_their_stages_are_counted_from_its_first(tmp_path):
+    told: list[tuple[int, ...]] = []
+    application = Application(str(tmp_path))
+
+    def run(name: str) -> tuple[list[bytes], int]:
+        if not application.is_running:
+            application.start([str(program(tmp_path / "client", CLIENT)), "more"], dict(os.environ))
+        lines = list(application.run([name], ["a file"], lambda *tasks: told.append(tasks), lambda: None))
+        return lines, application.status
+
+    for name, status in [("one", 0), ("two", 0), ("three", 1)]:
+        assert run(name) == ([b'begun: {"arguments": ["' + name.encode() + b'"], "files": ["a file"]}'], status)
+    assert set(told) == {(0, 0, 2, 4)}
+    application.end()
+    assert not application.is_running
+    # And a new one, where the last has ended.
+    assert run("one")[1] == 0
+    application.end()
+
+
+def test_a_client_that_ends_in_the_middle_of_a_job_has_failed(tmp_path):
+    application = Application(str(tmp_path))
+    for status in (0, 3):
+        application.start([str(program(tmp_path / "client", f"echo out of memory; exit {status}"))], dict(os.environ))
+        assert list(application.run(["job"], [], lambda *tasks: None, lambda: None)) == [b"out of memory"]
+        assert application.status == (status or 1) and not application.is_running
 
 
 # -- nothing is left -----------------------------------------------------------------------------------------------------

@@ -307,7 +307,10 @@ class DelimitedParser(ChunkParser):
         try:
             return pacsv.read_csv(
                 pa.BufferReader(_shielded(data)),
-                read_options=pacsv.ReadOptions(column_names=self.names, block_size=block_size),
+                # A single block is read sooner than a thread is called.
+                read_options=pacsv.ReadOptions(
+                    column_names=self.names, block_size=block_size, use_threads=len(data) > block_size
+                ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=b'"' in data, ignore_empty_lines=True
                 ),

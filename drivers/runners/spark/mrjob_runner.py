@@ -1,24 +1,21 @@
-"""mrjob's Spark runner with a client that ends with this process, whatever ends it, and whose lines tell how far a job is.
+"""mrjob's Spark runner with the client of application.py, which all jobs of a run share.
 
-mrjob's own client lives on where hang-ups are ignored, as under nohup; and mrjob uploads what spark-submit brings itself,
-and counts in a Spark job of its own what is not counted here.
+mrjob's own client is a new one for each job, and lives on where hang-ups are ignored, as under nohup; and mrjob uploads
+what spark-submit brings itself, and counts in a Spark job of its own what is not counted here.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
-from drivers.interruption import held
 from drivers.runners.hadoop.files import HadoopFileSystem
 from drivers.runners.hadoop.mrjob_runner import PLAIN
+from drivers.runners.spark.application import Application, Tell
 
 # isort: split
 from mrjob.logs.log4j import _parse_hadoop_log4j_records
@@ -27,22 +24,14 @@ from mrjob.parse import is_uri
 from mrjob.spark.runner import SparkMRJobRunner
 from mrjob.step import StepFailedException
 
-Tell = Callable[[int, int, int, int], None]  # the number of the stage; how many tasks have ended, are running, are there
 HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness.py")
-SECONDS_FOR_CLIENT = 10.0
-WAITING = b"Initial job has not accepted any resources"
-BAR = re.compile(rb"\[Stage (\d+):[=> ]*\((\d+) \+ (\d+)\) / (\d+)\]")
-# A terminal that goes away ends what has it, unless that ignores hang-ups, as what is started under nohup does.
-ON_TERMINAL = (
-    "import os, signal, sys; os.login_tty(0); signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    "os.execvp(sys.argv[1], sys.argv[1:])"
-)
 
 
 class SparkRunner(SparkMRJobRunner):
-    """See the module. `submit` and `environment` are set by who makes it; `tell` is told of the tasks at every change, and
-    `wait` while there are none to be had."""
+    """See the module. `application`, `submit` and `environment` are set by who makes it; `tell` is told of the tasks at
+    every change, and `wait` while there are none to be had."""
 
+    application: Application
     submit: str
     environment: dict[str, str]
     files: HadoopFileSystem | None = None
@@ -98,74 +87,49 @@ class SparkRunner(SparkMRJobRunner):
     def _spark_submit_args(self, step_num: int) -> list[str]:
         return ["--conf", f"spark.app.name={self._job_key}", *super()._spark_submit_args(step_num)]
 
+    def _spark_upload_args(self) -> list[str]:
+        """Without the files, which each job has of its own."""
+        arguments, _ = self._uploads()
+        return arguments
+
+    def _uploads(self) -> tuple[list[str], list[str]]:
+        """The arguments of spark-submit that bring something, and the files that they would bring."""
+        arguments = super()._spark_upload_args()
+        if "--files" not in arguments:
+            return arguments, []
+        at = arguments.index("--files")
+        return arguments[:at] + arguments[at + 2 :], [path.partition("#")[0] for path in arguments[at + 1].split(",")]
+
+    def _py_files(self) -> list[str]:
+        """Without the script of a job: it is a module of ours."""
+        return super(SparkMRJobRunner, self)._py_files()
+
+    def _job_script_module_name(self) -> str:
+        return self._mrjob_cls.__module__
+
     def _spark_script_args(self, step_num: int, last_step_num: int | None = None) -> list[str]:
         arguments = super()._spark_script_args(step_num, last_step_num)
         place = arguments.index("--counter-output-dir")
         return arguments[:place] + arguments[place + 2 :]
 
     def _run_step_on_spark(self, step: dict[str, Any], step_num: int, last_step_num: int | None = None) -> None:
-        arguments = self._args_for_spark_step(step_num, last_step_num)
-        environment = {
-            **os.environ,
-            **self._spark_cmdenv(step_num),
-            # Or else that of the user, who may like a notebook.
-            "PYSPARK_DRIVER_PYTHON": sys.executable,
-            **self.environment,
-        }
-        status = self._submit(arguments, environment)
-        if status:
-            reason = str(subprocess.CalledProcessError(status, arguments))
+        if not self.application.is_running:
+            self.application.start(
+                [*self.get_spark_submit_bin(), *self._spark_submit_args(step_num), self._spark_script_path(step_num)],
+                {
+                    **os.environ,
+                    **self._spark_cmdenv(step_num),
+                    # Or else that of the user, who may like a notebook.
+                    "PYSPARK_DRIVER_PYTHON": sys.executable,
+                    **self.environment,
+                },
+            )
+        arguments = self._spark_script_args(step_num, last_step_num)
+        lines = self.application.run(arguments, self._uploads()[1], self.tell, self.wait)
+        for record in _parse_hadoop_log4j_records(lines):
+            _log_log4j_record(record)
+        if self.application.status:
+            reason = str(subprocess.CalledProcessError(self.application.status, self._args_for_spark_step(step_num)))
             raise StepFailedException(
                 reason=reason, step_num=step_num, last_step_num=last_step_num, num_steps=self._num_steps()
             )
-
-    def _submit(self, arguments: list[str], environment: dict[str, str]) -> int:
-        """Runs the client on a terminal of its own, logs what it writes; gives its exit status."""
-        ours, its = os.openpty()
-        client = None
-        try:
-            try:
-                with held():
-                    client = subprocess.Popen(
-                        [sys.executable, "-I", "-S", "-c", ON_TERMINAL, *arguments],
-                        stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True,
-                    )  # fmt: skip
-            finally:
-                os.close(its)
-            for record in _parse_hadoop_log4j_records(self._lines(ours)):
-                _log_log4j_record(record)
-        finally:
-            os.close(ours)
-            if client is not None:
-                _await(client)
-        return client.returncode
-
-    def _lines(self, terminal: int) -> Iterator[bytes]:
-        """The lines that are written to a terminal, but for the bars, which are told."""
-        begun = b""
-        while True:
-            try:
-                piece = os.read(terminal, 65536)
-            except OSError:  # all who could write have gone
-                piece = b""
-            if not piece:
-                break
-            *lines, begun = re.split(rb"[\r\n]+", begun + piece)
-            for line in [*lines, begun]:
-                bars = BAR.findall(line)
-                if bars:
-                    self.tell(*(int(number) for number in bars[-1]))
-                elif WAITING in line:
-                    self.wait()
-            yield from (line for line in lines if line.strip() and not BAR.search(line))
-        yield begun
-
-
-def _await(client: subprocess.Popen) -> None:
-    """The client's terminal is gone; it needs a moment to put things in order."""
-    with suppress(subprocess.TimeoutExpired):
-        client.wait(SECONDS_FOR_CLIENT)
-        return
-    with suppress(ProcessLookupError):
-        os.killpg(client.pid, signal.SIGKILL)
-    client.wait()

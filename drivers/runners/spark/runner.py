@@ -32,6 +32,7 @@ from drivers.runners.hadoop.mrjob_runner import PLAIN
 from drivers.runners.runner import SPLIT_BYTES, Runner, Setting, kernel_choice
 from drivers.runners.shipping import build_zip
 from drivers.runners.spark import master as spark_master
+from drivers.runners.spark.application import Application
 from drivers.runners.spark.installation import find_spark_submit, libraries, libraries_zip, site_settings, spark_home
 from drivers.runners.spark.master import check_that_it_answers, cores_of
 from drivers.runners.spark.mrjob_runner import SparkRunner
@@ -121,6 +122,7 @@ class Spark(Runner):
             *self.user.with_defaults(defaults),
             f"--py-files={code}",
         ]
+        self.application = Application(self.tmp)
         self.n_jobs = 0
 
     def bring(self, pack: Pack) -> None:
@@ -143,7 +145,7 @@ class Spark(Runner):
         check_that_it_answers(self.master)
         job._runner_class = lambda: SparkRunner
         running = job.make_runner()
-        running.submit, running.environment = self.submit, self.environment
+        running.application, running.submit, running.environment = self.application, self.submit, self.environment
         self.n_jobs += 1
         if self.cluster is not None:
             self.cluster.begins(self.cluster.tmp)
@@ -174,7 +176,8 @@ class Spark(Runner):
             yield
 
     def close(self) -> None:
-        """Removes what the jobs of this run have on the cluster."""
+        """Ends Spark, and removes what the jobs of this run have on the cluster."""
+        self.application.end()
         if self.cluster is not None:
             self.cluster.close()
 
