@@ -27,7 +27,7 @@ class Kind:
         return _function(self.estimator)(model)
 
 
-_SCORERS, _CLUSTERS = "drivers.scoring.scorers", "drivers.clustering.estimators"
+_SCORERS, _CLUSTERS = "drivers.scoring.scorers", "drivers.clustering"
 KINDS = {
     "wols": Kind("drivers.report.linear", f"{_SCORERS}:predictor_scorer", "drivers.linear.estimator:to_sklearn_linear"),
     "wols-groups": Kind("drivers.report.groups", f"{_SCORERS}:group_scorer"),
@@ -35,9 +35,9 @@ KINDS = {
     "glm": Kind("drivers.report.glm", f"{_SCORERS}:predictor_scorer", "drivers.glm.estimator:to_sklearn_glm"),
     "glm-groups": Kind("drivers.report.groups", f"{_SCORERS}:group_scorer"),
     "kmeans": Kind(
-        "drivers.report.kmeans", f"{_SCORERS}:cluster_scorer", "drivers.clustering.estimators:to_sklearn_kmeans"
+        "drivers.report.kmeans", f"{_CLUSTERS}.scorers:cluster_scorer", f"{_CLUSTERS}.estimators:to_sklearn_kmeans"
     ),
-    "gmm": Kind("drivers.report.gmm", f"{_SCORERS}:mixture_scorer", "drivers.clustering.estimators:to_sklearn_mixture"),
+    "gmm": Kind("drivers.report.gmm", f"{_CLUSTERS}.scorers:mixture_scorer", f"{_CLUSTERS}.estimators:to_sklearn_mixture"),
     "profile": Kind("drivers.report.describe"),
     "recipe": Kind("drivers.report.recipe"),
 }

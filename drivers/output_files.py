@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as pacsv
-from pyarrow import parquet
 
 from jobs.errors import ScanError
 
@@ -137,7 +136,7 @@ class ParquetFile(WholeFile):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._writer: parquet.ParquetWriter | None = None
+        self._writer: Any = None
 
     def write_table(self, table: pa.Table) -> None:
         """Writes the rows of a table, whose schema is that of the first one.
@@ -146,6 +145,8 @@ class ParquetFile(WholeFile):
         """
         try:
             if self._writer is None:
+                from pyarrow import parquet  # here, for CSV needs none of the file systems that it imports
+
                 self._writer = parquet.ParquetWriter(self._file, table.schema)
             self._writer.write_table(table)
         except OSError as error:

@@ -7,7 +7,6 @@ where it must be.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,21 +43,20 @@ def number_cells(values: np.ndarray) -> list[str]:
     return text.replace(".0\n", "\n").replace("nan\n", "\n")[:-1].split("\n")
 
 
-def csv_lines(
-    columns: list[CsvColumn], delimiter: str = ",", numbers: Callable[[np.ndarray], list[str]] = number_cells
-) -> bytes:  # fmt: skip
-    """The lines of the rows, one after another, each with its end.
-
-    :param numbers: writes doubles, the same as number_cells
-    """
+def csv_lines(columns: list[CsvColumn], delimiter: str = ",") -> bytes:
+    """The lines of the rows, one after another, each with its end."""
     if not len(columns[0].values):
         return b""
-    cells = [_cells(column, delimiter, numbers) for column in columns]
+    cells = [cells_of(column, delimiter) for column in columns]
     if len(cells) > 1:
         return ("\n".join(map(delimiter.join, zip(*cells))) + "\n").encode()
-    # An empty line is no row to those who read.
-    missing = "NA" if columns[0].kind == TEXT else "nan"
-    return ("\n".join(cell or missing for cell in cells[0]) + "\n").encode()
+    alone = missing_alone(columns[0])
+    return ("\n".join(cell or alone for cell in cells[0]) + "\n").encode()
+
+
+def missing_alone(column: CsvColumn) -> str:
+    """What stands for a missing cell of a table with this column alone: an empty line is no row to those who read."""
+    return "NA" if column.kind == TEXT else "nan"
 
 
 def header_line(names: list[str], delimiter: str = ",") -> bytes:
@@ -66,7 +64,8 @@ def header_line(names: list[str], delimiter: str = ",") -> bytes:
     return (delimiter.join(_quoted(name, delimiter) for name in names) + "\n").encode()
 
 
-def _cells(column: CsvColumn, delimiter: str, numbers: Callable[[np.ndarray], list[str]]) -> list[str]:
+def cells_of(column: CsvColumn, delimiter: str) -> list[str]:
+    """Each cell of a column as it is written, "" for a missing one."""
     values = column.values
     if column.kind == TEXT:
         texts = [*(_quoted(text, delimiter) for text in column.texts or []), ""]
@@ -76,7 +75,7 @@ def _cells(column: CsvColumn, delimiter: str, numbers: Callable[[np.ndarray], li
     if column.kind in (DAY, MOMENT):
         return _moments(values, column.kind)
     if values.dtype.kind == "f":
-        return numbers(values)
+        return number_cells(values)
     return ["" if value == MISSING_INTEGER else str(value) for value in values.tolist()]
 
 

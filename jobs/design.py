@@ -279,7 +279,7 @@ class Design(Record):
 
     def _features(self, columns: dict[str, np.ndarray], n_rows: int) -> tuple[np.ndarray, np.ndarray | None]:
         """X, and which rows have a text that is unknown, None for none."""
-        X = np.zeros((n_rows, len(self.feature_names)), order="F")
+        X = np.empty((n_rows, len(self.feature_names)), order="F")
         unknown = None
         j = 0
         for name in self.features:

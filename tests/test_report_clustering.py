@@ -15,13 +15,13 @@ from sklearn.mixture import GaussianMixture
 from data_gen.gen_blobs import generate
 from drivers import run_gmm, run_kmeans
 from drivers.clustering.estimators import to_sklearn_mixture
+from drivers.clustering.scorers import mixture_scorer
 from drivers.packing.cache import pack
 from drivers.packing.sources import find_sources
 from drivers.reading import input_options
 from drivers.report.formats import restore
 from drivers.report.mixture_truth import find_true_mixture, match
 from drivers.roles import contents_for
-from drivers.scoring.scorers import mixture_scorer
 from jobs.kernels.gmm_state import Mixture
 from tests.conftest import read_model, write_csv
 

@@ -25,6 +25,8 @@ from drivers import score as drivers_score
 from drivers.model import load_model, to_sklearn
 from drivers.scoring import written
 from jobs import csv_lines, keys
+from jobs.csv_lines import CsvColumn
+from jobs.design import MISSING_INTEGER
 from jobs.kernels.scorers import (
     ClusterScorer,
     GroupScorer,
@@ -69,8 +71,9 @@ def test_predictions_in_order_with_columns_kept(table, score):
     )
 )  # fmt: skip
 def test_arrow_writes_doubles_as_python_does(values):
-    values = np.array(values, dtype=float)
-    assert written.number_cells(values) == csv_lines.number_cells(values)
+    columns = [CsvColumn(np.array(values, dtype=float))]
+    assert written.table_lines(columns) == csv_lines.csv_lines(columns)
+    assert written.table_lines(columns * 2, ";") == csv_lines.csv_lines(columns * 2, ";")
 
 
 def test_doubles_where_the_ways_of_writing_them_part():
@@ -78,7 +81,32 @@ def test_doubles_where_the_ways_of_writing_them_part():
     near = [np.nextafter(end, towards) for end in ends for towards in (0.0, end, np.inf)]
     values = np.array([*near, *np.negative(near), np.nan, np.inf, -np.inf])
     expected = ["" if value != value else repr(value).removesuffix(".0") for value in values.tolist()]
-    assert written.number_cells(values) == csv_lines.number_cells(values) == expected
+    columns = [CsvColumn(values), CsvColumn(np.arange(len(values)), csv_lines.WHOLE)]
+    found = written.table_lines(columns)
+    assert found == csv_lines.csv_lines(columns)
+    assert found.decode().splitlines() == [f"{cell},{i}" for i, cell in enumerate(expected)]
+
+
+# Arrow and Python write columns of each kind.
+KINDS = {
+    csv_lines.NUMBER: st.floats(),
+    csv_lines.WHOLE: st.one_of(st.just(MISSING_INTEGER), st.integers(-(2**63), 2**63 - 1)),
+    csv_lines.TRUTH: st.sampled_from([0.0, 1.0, np.nan]),
+    csv_lines.DAY: st.one_of(st.just(np.nan), st.integers(-700_000, 2_000_000).map(float)),
+    csv_lines.MOMENT: st.one_of(st.just(np.nan), st.floats(-700_000, 2_000_000)),
+    csv_lines.TEXT: st.integers(-1, 4),
+}
+
+
+@given(st.data(), st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=4), st.integers(0, 5))
+def test_arrow_writes_tables_as_python_does(data, kinds, n_rows):
+    texts = ["", "a", 'of "b", c', " d\n", "\u00e9\U0001f600"]
+    columns = []
+    for kind in kinds:
+        values = data.draw(st.lists(KINDS[kind], min_size=n_rows, max_size=n_rows))
+        dtype = np.int64 if kind in (csv_lines.WHOLE, csv_lines.TEXT) else float
+        columns.append(CsvColumn(np.array(values, dtype), kind, texts if kind == csv_lines.TEXT else None))
+    assert written.table_lines(columns) == csv_lines.csv_lines(columns)
 
 
 def test_rows_that_stream_wait_for_no_module_that_they_do_not_need():

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from drivers.output_files import ParquetFile, WholeFile
 from drivers.packing.kinds import Column, Texts, kind_of, to_arrow
-from drivers.scoring.written import number_cells, written_kind
-from jobs.csv_lines import CsvColumn, csv_lines, header_line
+from drivers.scoring.written import table_lines, written_kind
+from jobs.csv_lines import CsvColumn, header_line
 
 
 @dataclass
@@ -49,7 +49,7 @@ class CsvTable(WholeFile):
         :raises ScanError: a full disk
         """
         found = [CsvColumn(cells.values, written_kind(cells.arrow), cells.texts) for cells in columns.values()]
-        self.write(csv_lines(found, self.delimiter, number_cells))
+        self.write(table_lines(found, self.delimiter))
 
 
 class ParquetTable(ParquetFile):

@@ -1,7 +1,7 @@
-"""Numbers between Arrow and numpy, by their buffers.
+"""Numbers and texts between Arrow and numpy or Python, by their buffers.
 
-Arrow's own ways, to_numpy() and array(), import pandas first wherever it is installed, which takes longer than a fit of
-100,000 rows.
+Arrow's own ways, to_numpy(), array() and scalar(), import pandas first wherever it is installed, which takes longer than a
+fit of 100,000 rows.
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ def from_numpy(values: np.ndarray) -> pa.Array:
     """The numbers (n,) as Arrow has them, all of them present."""
     buffer = pa.py_buffer(np.ascontiguousarray(values))
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
+
+
+def from_mask(chosen: np.ndarray) -> pa.BooleanArray:
+    """True and false, (n,), as Arrow has them."""
+    buffer = pa.py_buffer(np.packbits(chosen, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(chosen), [None, buffer])
+
+
+def from_texts(texts: list[str]) -> pa.LargeStringArray:
+    """Texts as Arrow has them, all of them present; more than 2 GiB together if need be."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 def _of_piece(piece: pa.Array, missing: float) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from drivers.clustering.scorers import cluster_scorer
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 from drivers.report.figures import PALETTE, TRUTH, Picture, draw, label, legend_above
 from drivers.run_directory import RunDirectory
-from drivers.scoring.scorers import cluster_scorer
 
 POINTS_SHOWN = 4000
 MARKERS = "osv^D<>P"

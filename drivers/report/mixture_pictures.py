@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from drivers.clustering.gmm import whole_covariances
 from drivers.clustering.mixture_file import mixture_from_model
+from drivers.clustering.scorers import scorer_of_mixture
 from drivers.designs import design_of
 from drivers.report.animation import Animation, animate
 from drivers.report.cluster_pictures import CLUSTERS_NAMED, MARKERS
@@ -19,7 +20,6 @@ from drivers.report.figures import PALETTE, TRUTH, Picture, draw, label, legend_
 from drivers.report.mixture_rows import MixtureRows
 from drivers.report.mixture_truth import TrueMixture
 from drivers.run_directory import RunDirectory
-from drivers.scoring.scorers import scorer_of_mixture
 from jobs.kernels.gmm_state import Mixture
 
 # As many features a picture of rows has, and the trace of a run.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from drivers.clustering.scorers import mixture_scorer, scorer_of_mixture
 from drivers.designs import sample_rows
 from drivers.packing.cache import Pack
 from drivers.report.mixture_truth import TrueMixture
-from drivers.scoring.scorers import mixture_scorer, scorer_of_mixture
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""From a model file to its scorer, jobs/kernels/scorers.py, one function for each kind of model."""
+"""From the file of a linear model to its scorer, jobs/kernels/scorers.py; models by group too."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from drivers.clustering.mixture_file import mixture_from_model
 from drivers.grouped.table import GroupTable
 from drivers.packing.kinds import TEXT_TYPE, Texts, hashes, to_arrays
 from jobs import keys
 from jobs.errors import ScanError
 from jobs.kernels.families import IDENTITY
-from jobs.kernels.gmm_state import Mixture
-from jobs.kernels.scorers import ClusterScorer, GroupScorer, IntervalScorer, MixtureScorer, PredictorScorer
+from jobs.kernels.scorers import GroupScorer, IntervalScorer, PredictorScorer
 
 
 def predictor_scorer(model: dict[str, Any]) -> PredictorScorer:
@@ -83,19 +81,3 @@ def group_scorer(model: dict[str, Any], folder: str, group_type: pa.DataType) ->
         parameters.get("link", IDENTITY), float(parameters.get("alpha") or 0.0), parameters.get("classes") or [],
         of_rows[order], table.coefficients[order, 0], table.coefficients[order, 1:],
     )  # fmt: skip
-
-
-def cluster_scorer(model: dict[str, Any]) -> ClusterScorer:
-    """Of k-means."""
-    return ClusterScorer(model["parameters"]["metric"], np.asarray(model["parameters"]["centers"], dtype=float))
-
-
-def mixture_scorer(model: dict[str, Any]) -> MixtureScorer:
-    """Of a Gaussian mixture, of which a component may have a weight of 0."""
-    return scorer_of_mixture(mixture_from_model(model))
-
-
-def scorer_of_mixture(mixture: Mixture) -> MixtureScorer:
-    """The same by its parameters."""
-    with np.errstate(divide="ignore"):
-        return MixtureScorer(np.log(mixture.weights), mixture.means, mixture.inverse_roots())

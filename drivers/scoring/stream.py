@@ -18,9 +18,9 @@ from drivers.packing.pack import Rejects, parse_ahead
 from drivers.packing.sources import find_sources
 from drivers.reading import input_options
 from drivers.scoring.question import Scoring
-from drivers.scoring.written import check_kept, number_cells, written_kind
+from drivers.scoring.written import check_kept, table_lines, written_kind
 from jobs.blocks import Block
-from jobs.csv_lines import CsvColumn, column_of, csv_lines, header_line
+from jobs.csv_lines import CsvColumn, column_of, header_line
 from jobs.design import RowCounts
 from jobs.errors import ScanError
 from jobs.kernels.scorers import Output, Scorer
@@ -96,7 +96,7 @@ def _as_csv(
         columns.append(
             CsvColumn(column.codes, kind, column.values) if isinstance(column, Texts) else CsvColumn(column, kind)
         )
-    lines = csv_lines([*columns, *map(column_of, outputs)], delimiter, number_cells)
+    lines = table_lines([*columns, *map(column_of, outputs)], delimiter)
     return header_line([*keep, *(output.name for output in outputs)], delimiter) + lines if is_first else lines
 
 
