@@ -104,7 +104,7 @@ def test_tasks_that_are_killed_and_fail_twice_change_no_bit(bits, faults, setup)
 
 
 def test_a_reduce_task_that_is_killed_changes_no_bit(bits, faults):
-    killed = faults.add("reducer", r"/records\.", "kill")
+    killed = faults.add("reducer", r"/reducer/\d+/input$", "kill")
     done = faults.run(*DESCENT, "--run-dir", "r", *LOCAL)
     assert done.returncode == MAX_ITER, done.stderr
     assert killed.times == 1
@@ -235,7 +235,7 @@ def test_a_full_disk_is_one_message_and_the_run_goes_on_later(bits, faults, mome
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["mapper", "reducer"])
 def test_a_full_disk_of_a_task_is_one_message_and_the_run_goes_on_later(bits, faults, who):
-    full = faults.add(who, r"/records\.|\.query", "fill the disk", times=99)
+    full = faults.add(who, r"\.query|/reducer/\d+/input$", "fill the disk", times=99)
     name = {"mapper": "map", "reducer": "reduce"}[who]
     done = faults.run(*DESCENT, "--run-dir", "r", *LOCAL, "-D", f"mapreduce.{name}.maxattempts=2")
     # Its error finds no room either.

@@ -13,16 +13,18 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.interruption import held
 from drivers.runners.failures import OWN
+from drivers.runners.local.forks import Fork, ForkServer
 from jobs.lifeline import VARIABLE, name_of
+from jobs.mrjob_compat import MRJob  # before mrjob, see there
 
 # isort: split
 from mrjob.local import LocalMRJobRunner, _TaskFailedException
@@ -45,7 +47,7 @@ class Task:
     kind: str
     step: int
     number: int
-    process: subprocess.Popen
+    process: subprocess.Popen | Fork
     errors: str  # the file it writes them to
     silent: bool = False  # it said nothing for too long
     heard: float = field(default_factory=time.monotonic)
@@ -82,7 +84,7 @@ class Task:
 
     def why(self, timeout: float) -> str:
         """How it failed."""
-        status = self.process.returncode
+        status = self.process.wait()
         name = f"{NAMES[self.kind]} task {self.number + 1}"
         if self.silent:
             return f"{name} said nothing for {timeout:g} seconds"
@@ -95,19 +97,15 @@ class Task:
 
 
 class LocalRunner(LocalMRJobRunner):
-    """See the module. `tell` is told of the tasks at every change."""
+    """See the module. `job` and `forks` are set by who makes it; `tell` is told of the tasks at every change."""
+
+    job: type[MRJob]
+    forks: ForkServer
 
     def __init__(self, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.tell: Tell = lambda kind, n_ended, n_running, n_tasks: None
         self._running: list[Task] = []
-        self._lifeline = os.pipe()
-
-    def cleanup(self, mode: Any = None) -> None:
-        for end in self._lifeline:
-            os.close(end)
-        self._lifeline = ()  # type: ignore[assignment]
-        super().cleanup(mode)
 
     def _setup_cmd_content(self, setup: list) -> list[str]:
         """With mrjob's lock, one file a job, in the job's own folder: in /tmp it would stay."""
@@ -120,15 +118,30 @@ class LocalRunner(LocalMRJobRunner):
         arguments = self._substep_args(step_num, task_type)
 
         def start(stdin: Any, stdout: Any, stderr: Any, wd: str, env: dict[str, str]) -> None:
-            end = self._lifeline[0]
+            end = self.forks.lifeline
+            environment = {**env, VARIABLE: name_of(end)}
             with held():
-                process = subprocess.Popen(
-                    arguments, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env={**env, VARIABLE: name_of(end)},
-                    process_group=0, pass_fds=(end,),
+                process: Fork | subprocess.Popen | None = None
+                if self._may_fork(arguments):
+                    process = self.forks.start(
+                        {
+                            "module": self.job.__module__, "job": self.job.__name__,
+                            "arguments": arguments[1:], "environment": environment, "folder": wd, "stdin": stdin.name,
+                            "stdout": stdout.name, "stderr": stderr.name,
+                        }
+                    )  # fmt: skip
+                process = process or subprocess.Popen(
+                    arguments, stdin=stdin, stdout=stdout, stderr=stderr, cwd=wd, env=environment, process_group=0,
+                    pass_fds=(end,),
                 )  # fmt: skip
                 self._running.append(Task(task_type, step_num, task_num, process, stderr.name))
 
         return start
+
+    def _may_fork(self, arguments: list[str]) -> bool:
+        """Whether a task is this Python, with this one's variables, and begins with the module of the job."""
+        is_script = arguments[:2] == [sys.executable, os.path.basename(self._script_path or "")]
+        return is_script and not self._opts["cmdenv"] and self.job.__module__ != "__main__"
 
     def _run_multiple(self, funcs: Iterable[Start], num_processes: int | None = None) -> None:
         """Runs tasks, a core each, and those that fail or fall silent again, as often as Hadoop would.
