@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import os
 import random
@@ -206,6 +207,23 @@ def test_a_bad_cell_costs_its_chunk_a_second_read_and_not_the_file(tmp_path, mon
     made = pack_text(tmp_path / "t.csv", text, max_bad_rows=1)
     assert made.manifest.n_rows == 19999
     assert sum(parsed) < len(text) + 4 * 4096
+
+
+def test_a_small_text_is_cut_at_the_bad_records_that_the_parser_names(tmp_path, monkeypatch):
+    """Three reads for each, and their lines are those of an editor, behind empty ones and cells of several lines too."""
+    parsed = []
+    original = DelimitedParser.read
+    monkeypatch.setattr(
+        DelimitedParser, "read", lambda self, data, size: parsed.append(len(data)) or original(self, data, size)
+    )
+    rows = [f"{i},t{i}" for i in range(1000)]
+    rows[100], rows[500], rows[900] = "b,t", "\n\n1,t,u", 'c,"a\nb"'
+    rows[200] = '200,"of\ntwo lines"'
+    made = pack_text(tmp_path / "t.csv", "y,x\n" + "\n".join(rows) + "\n", max_bad_rows=3)
+    assert made.manifest.n_rows == 997 and len(parsed) <= 12
+    with open(made.rejects, newline="") as file:
+        found = [(int(line), column, value) for _, line, column, value, _ in list(csv.reader(file))[1:]]
+    assert found == [(102, "y", "b"), (505, "", ""), (905, "y", "c")]
 
 
 def test_a_file_of_nothing_but_bad_rows_ends_at_the_first(tmp_path, monkeypatch):

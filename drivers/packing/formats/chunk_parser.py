@@ -1,4 +1,4 @@
-"""What the formats share: a chunk is parsed whole; one that fails is halved until its bad records stand alone.
+"""What the formats share: a chunk is parsed whole; one that fails is cut until its bad records stand alone.
 
 So one parser decides what a number is, and a bad cell costs its chunk a second read, not the file.
 """
@@ -6,6 +6,8 @@ So one parser decides what a number is, and a bad cell costs its chunk a second 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +21,10 @@ from jobs.design import MISSING_INTEGER
 from jobs.errors import quoted
 
 Types = dict[str, pa.DataType]  # how each wanted column is read
+# A chunk of so many bytes is cut at the bad record that the parser names. What stands behind it is read again, which in a
+# larger one with many of them would take longer than halving.
+SMALL_BYTES = 64 << 10
+LEAST_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,14 @@ class Parsed:
         return len(self.columns[0])
 
 
+class Unreadable(Exception):
+    """A record is bad, or longer than a block. record: a bad one where it is known, counted from 0 without empty ones."""
+
+    def __init__(self, record: int | None = None) -> None:
+        super().__init__()
+        self.record = record
+
+
 class ChunkParser(ABC):
     """Parses the chunks of one format."""
 
@@ -61,8 +75,11 @@ class ChunkParser(ABC):
         """The offsets after each record end in the data, ascending."""
 
     @abstractmethod
-    def read(self, data: bytes, block_size: int) -> pa.Table | None:
-        """The records of the data, their columns of the wanted types; None when a record is bad or longer than a block."""
+    def read(self, data: bytes, block_size: int) -> pa.Table:
+        """The records of the data, their columns of the wanted types.
+
+        :raises Unreadable: when a record is bad or longer than a block
+        """
 
     @abstractmethod
     def explain(self, chunk: Chunk) -> Reject:
@@ -89,24 +106,35 @@ class ChunkParser(ABC):
     def _collect(self, chunk: Chunk, max_bad_rows: int, tables: list[pa.Table], bad: list[Reject]) -> None:
         if not chunk.data.strip(b"\r\n") or len(bad) > max_bad_rows:
             return
-        table = self._read(chunk.data, chunk.n_bytes // 4)
-        if table is not None:
-            tables.append(table)
+        try:
+            tables.append(self._read(chunk.data, chunk.n_bytes // 4))
             return
-        pieces = self._halves(chunk)
-        if len(pieces) == 2:
+        except Unreadable as found:
+            pieces = self._around(chunk, found.record) or self._halves(chunk)
+        if len(pieces) > 1:
             for piece in pieces:
                 self._collect(piece, max_bad_rows, tables, bad)
             return
-        table = self._read(chunk.data, chunk.n_bytes)  # a record longer than the parser's block
-        if table is not None:
-            tables.append(table)
-        else:
-            bad.append(self.explain(chunk))
+        if chunk.n_bytes > LEAST_BLOCK:  # it may be longer than the parser's block
+            with suppress(Unreadable):
+                tables.append(self._read(chunk.data, chunk.n_bytes))
+                return
+        bad.append(self.explain(chunk))
 
-    def _read(self, data: bytes, block_size: int) -> pa.Table | None:
-        table = self.read(data, max(1 << 20, block_size))
-        return None if table is None or has_infinity(table) or holds_missing_code(table) else table
+    def _read(self, data: bytes, block_size: int) -> pa.Table:
+        table = self.read(data, max(LEAST_BLOCK, block_size))
+        if has_infinity(table) or holds_missing_code(table):
+            raise Unreadable
+        return table
+
+    def _around(self, chunk: Chunk, record: int | None) -> list[Chunk]:
+        """What stands before a record, the record, and what stands behind it; nothing where that is not known, or not worth
+        while."""
+        if record is None or chunk.n_bytes > SMALL_BYTES:
+            return []
+        ends = [0, *self.ends(chunk.data).tolist(), chunk.n_bytes]
+        whole = [(start, end) for start, end in zip(ends, ends[1:]) if chunk.data[start:end].strip(b"\r\n")]
+        return self._cut(chunk, whole[record]) if record < len(whole) else []
 
     def _halves(self, chunk: Chunk) -> list[Chunk]:
         """The chunk cut at the record end nearest its middle; the chunk alone when it is a single record."""
@@ -114,9 +142,16 @@ class ChunkParser(ABC):
         ends = ends[ends < chunk.n_bytes]
         if not len(ends):
             return [chunk]
-        cut = int(ends[np.argmin(np.abs(ends - chunk.n_bytes // 2))])
-        after = Chunk(chunk.source, chunk.line + count_lines(chunk.data[:cut]), chunk.data[cut:])
-        return [Chunk(chunk.source, chunk.line, chunk.data[:cut]), after]
+        return self._cut(chunk, [int(ends[np.argmin(np.abs(ends - chunk.n_bytes // 2))])])
+
+    def _cut(self, chunk: Chunk, places: Sequence[int]) -> list[Chunk]:
+        """The chunk cut at some places, without empty pieces."""
+        ends = [0, *places, chunk.n_bytes]
+        return [
+            Chunk(chunk.source, chunk.line + count_lines(chunk.data[:start]), chunk.data[start:end])
+            for start, end in zip(ends, ends[1:])
+            if start < end
+        ]
 
 
 def has_infinity(table: pa.Table) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import csv as pacsv
 
 from drivers.packing.chunks import BYTE_ORDER_MARK, Chunk, QuotedEnds, chunks, count_lines, last_record_end
-from drivers.packing.formats.chunk_parser import ChunkParser, Parsed, Reject, Types
+from drivers.packing.formats.chunk_parser import ChunkParser, Parsed, Reject, Types, Unreadable
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.formats.sniffing import NAMES, cells, delimiter_of, has_header, records
 from drivers.packing.kinds import TEXT_TYPE, is_finite, is_nan, is_number, is_whole, settle
@@ -25,6 +25,8 @@ SNIFFED_BYTES = 1 << 16
 LOOKED_AT_BYTES = 2 << 20  # decide what the columns hold
 # An empty cell may hold some blanks.
 BLANKS = [" " * n for n in range(1, 9)]
+# In an error of Arrow's, where one thread reads: counted from 1, without empty lines.
+ROW = re.compile(r"\bRow #(\d+): ")
 
 
 class DelimitedReader:
@@ -303,7 +305,7 @@ class DelimitedParser(ChunkParser):
     def ends(self, data: bytes) -> np.ndarray:
         return self._ends(data)
 
-    def read(self, data: bytes, block_size: int) -> pa.Table | None:
+    def read(self, data: bytes, block_size: int) -> pa.Table:
         try:
             return pacsv.read_csv(
                 pa.BufferReader(_shielded(data)),
@@ -316,8 +318,9 @@ class DelimitedParser(ChunkParser):
                 ),
                 convert_options=self._convert,
             )
-        except pa.ArrowInvalid:
-            return None
+        except pa.ArrowInvalid as error:
+            row = ROW.search(str(error))
+            raise Unreadable(int(row[1]) - 1 if row else None) from None
 
     def explain(self, chunk: Chunk) -> Reject:
         path = chunk.source.shown
@@ -349,7 +352,11 @@ class DelimitedParser(ChunkParser):
         """Whether a cell alone cannot be read as its column's type."""
         alone = DelimitedParser([name], {name: self.types[name]}, self.delimiter, self.missing_tokens)
         record = '"' + cell.replace('"', '""') + '"\n'
-        return alone._read(record.encode("utf-8", "surrogateescape"), 1 << 20) is None
+        try:
+            alone._read(record.encode("utf-8", "surrogateescape"), 1 << 20)
+        except Unreadable:
+            return True
+        return False
 
 
 def _shielded(data: bytes) -> bytes:

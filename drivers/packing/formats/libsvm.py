@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.packing.chunks import Chunk, chunks, count_lines, line_ends
-from drivers.packing.formats.chunk_parser import ChunkParser, Reject, Types
+from drivers.packing.formats.chunk_parser import ChunkParser, Reject, Types, Unreadable
 from drivers.packing.formats.options import InputOptions
 from drivers.packing.kinds import TEXT_TYPE, is_finite, is_number
 from drivers.packing.sources import check_unicode
@@ -111,14 +111,14 @@ class LibsvmParser(ChunkParser):
     def ends(self, data: bytes) -> np.ndarray:
         return line_ends(data)
 
-    def read(self, data: bytes, block_size: int) -> pa.Table | None:
+    def read(self, data: bytes, block_size: int) -> pa.Table:
         from sklearn.datasets import load_svmlight_file
 
         # Python takes 1_0 for 10, and scikit-learn any word that begins with qid.
         if b"_" in data or (b"qid" in data and _ODD_QUERY.search(data)):
             data = _without_comments(data)
             if b"_" in data or _ODD_QUERY.search(data):
-                return None
+                raise Unreadable
         try:
             X, y, _ = load_svmlight_file(
                 io.BytesIO(_with_line_feeds(data)),
@@ -127,9 +127,9 @@ class LibsvmParser(ChunkParser):
                 query_id=True,
             )
         except (ValueError, OverflowError):
-            return None
+            raise Unreadable from None
         if not np.isfinite(X.data).all() or not np.isfinite(y).all() or (len(self.names) == 1 and X.nnz):
-            return None
+            raise Unreadable
         return self._table(X.tocsc(), y)
 
     def _table(self, X, y: np.ndarray) -> pa.Table:
