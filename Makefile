@@ -27,11 +27,11 @@ test: install  ## the tests that need no Java
 	$(BIN)/python -m pytest -n auto -m "not hadoop and not slow"
 	@echo "NOT RUN: the tests on Hadoop, Spark and clusters, and those that take long; make test-all runs them"
 
-# What changes or watches the whole cluster mostly waits for daemons; then the rest on Hadoop, two at a time; the slow tests beside.
+# What changes or watches the whole cluster mostly waits for daemons, so the slow tests run beside it; then the rest, two at a time.
 test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
 	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
 	$(MAKE) hadoop-up
-	$(MAKE) -j2 -O slow-tests hadoop-tests; status=$$?; $(MAKE) hadoop-down; exit $$status
+	$(MAKE) -j2 -O slow-tests cluster-tests && $(MAKE) hadoop-tests; status=$$?; $(MAKE) hadoop-down; exit $$status
 
 ON_HADOOP := HADOOP_HOME=$(CURDIR)/.hadoop HADOOP_USER_NAME=hadoop $(BIN)/python -m pytest --durations=20
 # Those that have such a test: each worker would collect all the others for nothing.
@@ -43,7 +43,7 @@ slow-tests:
 cluster-tests:
 	$(ON_HADOOP) -m "hadoop and alone" $(call HAVING,hadoop)
 
-hadoop-tests: cluster-tests
+hadoop-tests:
 	$(ON_HADOOP) -n auto -m "hadoop and not alone" $(call HAVING,hadoop)
 
 lint: install  ## ruff and mypy
