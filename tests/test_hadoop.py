@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from data_gen.gen_regression import generate
+from drivers.run_wols import main
 from tests.conftest import read_model, read_passes
 from tests.runs import RUNS_OF_CLUSTERS, assert_plain_text_agrees, assert_the_bits_of_inline, md5s_of, write_rows
 
@@ -77,20 +78,23 @@ def test_plain_text_agrees(hadoop):
     hadoop("-rm", "-skipTrash", place)
 
 
-def test_a_pass_asks_hadoop_for_little_more_than_its_job(tmp_path, run_wols, hadoop):
+def test_a_pass_asks_hadoop_for_little_more_than_its_job(tmp_path, monkeypatch, hadoop):
     command = tmp_path / "hadoop"
     command.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\nexec {os.environ["HADOOP_HOME"]}/bin/hadoop "$@"\n')
     command.chmod(0o755)
-    options = (*DATA, "--solver", "gd", "--start", "0.6,0.2", "--max-iter", "3", "--hadoop-bin", command)
-    assert run_wols(*options, "-r", "hadoop", "--run-dir", "r").returncode == 3
+    monkeypatch.setattr("drivers.runners.hadoop.cluster_folder.MOST_READ", 2)
+    options = [*DATA, "--solver", "gd", "--start", "0.6,0.2", "--max-iter", "3", f"--hadoop-bin={command}"]
+    assert main([*options, "-r", "hadoop", "--run-dir", "r"]) == 3
     calls = (tmp_path / "calls").read_text().splitlines()
     jobs = [i for i, call in enumerate(calls) if call.startswith("jar ")]
     assert len(jobs) == 3
     between = [calls[i + 1 : j] for i, j in zip(jobs, [*jobs[1:], len(calls)])]
-    # The output is read and removed; after the last pass, what the run had there.
+    # The output is read; some are removed together; after the last pass, what the run had there.
     assert [[re.search(r"-cat|-rm", call).group() for call in some] for some in between] == [
-        ["-cat", "-rm"], ["-cat", "-rm"], ["-cat", "-rm", "-rm"]
+        ["-cat"], ["-cat", "-rm"], ["-cat", "-rm"]
     ]  # fmt: skip
+    removed = [re.findall(r"hdfs://\S+", call) for call in calls if "-rm" in call]
+    assert [len(urls) for urls in removed] == [2, 1] and all(url.startswith(removed[1][0]) for url in removed[0])
     assert jobs[0] <= 8, calls  # the version, and what is sent once
 
 

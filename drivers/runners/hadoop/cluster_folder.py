@@ -8,6 +8,7 @@ HOME/tmp/RUN                 what one run writes, removed with it
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import re
 import tempfile
@@ -21,6 +22,9 @@ from drivers.runners.hadoop.mrjob_runner import PLAIN
 from drivers.runners.runner import Runner, Setting, block_lines, carried_bytes
 from drivers.runners.staging import name_of_run
 from jobs.errors import ScanError
+
+MOST_READ = 8  # outputs of passes that wait to be removed together
+log = logging.getLogger("mrjob.hadoop")
 
 Content = tuple[Callable[[], Iterable[bytes]], int]  # what gives the pieces of a file, and about their bytes
 
@@ -47,6 +51,7 @@ class ClusterFolder:
         self.files, self.home, self._setting = files, home, setting
         self.tmp = f"{home}/tmp/{name_of_run(setting)}"
         self._folders: dict[str, str] = {}  # what is written down as there, and the name it has there
+        self._read: list[str] = []
 
     def begins(self, folder: str) -> None:
         """Writes down a folder that is about to be there."""
@@ -60,6 +65,17 @@ class ClusterFolder:
     def has_gone(self, folder: str) -> None:
         """It is no longer there."""
         self._setting.leftovers.forget(self._folders.pop(folder, ""))
+
+    def has_been_read(self, folder: str) -> None:
+        """The output of a pass, below `tmp`, is of no more use. It goes with others: a Java machine starts to remove it."""
+        self._read.append(folder)
+        if len(self._read) < MOST_READ:
+            return
+        read, self._read = self._read, []
+        try:
+            self.files.remove(*read)
+        except ScanError as error:  # the job counts, and `tmp` is removed in the end
+            log.warning(f"not removed yet: {error}")
 
     def lines(self, pack: Pack) -> str:
         """Where the lines of a packed table are, brought there now unless they are there."""

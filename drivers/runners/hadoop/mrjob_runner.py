@@ -1,21 +1,19 @@
-"""mrjob's Hadoop runner with two client calls a pass beside `hadoop jar`: to read the output, and to remove it.
+"""mrjob's Hadoop runner with one client call a pass beside `hadoop jar`, to read the output.
 
-mrjob asks for the version, makes two folders, puts each file, lists the output and cats its parts, a Java machine each.
-Here the query, the script and the setup script go with the job itself, as local files of its `-files` switch, and the
-version is known.
+mrjob asks for the version, makes two folders, puts each file, lists the output, cats its parts and removes it, a Java
+machine each. Here the query, the script and the setup script go with the job itself, as local files of its `-files` switch,
+the version is known, and outputs are removed some at a time.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 from drivers.runners.hadoop.files import HadoopFileSystem
-from jobs.errors import ScanError
 
 # isort: split
 from mrjob.hadoop import HadoopJobRunner
@@ -25,14 +23,14 @@ from mrjob.parse import is_uri
 PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 # What has to do with a lock in a setup script.
 LOCK = re.compile(r"9>|\(9, |file lock$")
-log = logging.getLogger("mrjob.hadoop")
 
 
 class HadoopRunner(HadoopJobRunner):
-    """See the module. `files` and `version` are set by who makes it."""
+    """See the module. These are set by who makes it; `has_been_read` is told the job's folder when it is of no more use."""
 
     files: HadoopFileSystem
     version: str
+    has_been_read: Callable[[str], None]
 
     def get_hadoop_version(self) -> str:
         return self.version
@@ -58,11 +56,7 @@ class HadoopRunner(HadoopJobRunner):
         return self.files.lines(f"{self.get_output_dir()}/part-*")
 
     def _cleanup_hadoop_tmp(self) -> None:
-        # The output has been read, or the job has failed: either counts, and the run removes all of its own in the end.
-        try:
-            self.files.remove(self._hadoop_tmp_dir)
-        except ScanError as error:
-            log.warning(f"not removed yet: {error}")
+        self.has_been_read(self._hadoop_tmp_dir)
 
     def _run_hadoop(self, hadoop_args: list[str], env: dict[str, str], record_callback: Any) -> Any:
         return super()._run_hadoop(hadoop_args, {**env, "LC_ALL": "C.UTF-8"}, record_callback)

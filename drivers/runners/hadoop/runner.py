@@ -107,7 +107,7 @@ class Hadoop(PackingRunner):
     def job_runner(self, job: MRJob) -> HadoopRunner:
         job._runner_class = lambda: HadoopRunner
         running = job.make_runner()
-        running.files, running.version = self.files, self.version
+        running.files, running.version, running.has_been_read = self.files, self.version, self.cluster.has_been_read
         return running
 
     def close(self) -> None:
