@@ -1,4 +1,5 @@
-"""From the file of a linear model to its scorer, jobs/kernels/scorers.py; models by group too."""
+"""From the file of a linear, logistic or generalised linear model, or of one for each group, to its scorer,
+jobs/kernels/scorers.py."""
 
 from __future__ import annotations
 

@@ -20,16 +20,14 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-NOTHING = os.devnull
-
 
 def prepare(path: list[str]) -> tuple[int, int]:
     """Begins as every task of ours begins, with the user's places of modules; gives the handles of requests and replies,
     which no task is to have as its input and output."""
     sys.path[:] = path
     requests, replies = os.dup(0), os.dup(1)
-    _put(0, NOTHING, os.O_RDONLY)
-    _put(1, NOTHING, os.O_WRONLY)
+    _put(0, os.devnull, os.O_RDONLY)
+    _put(1, os.devnull, os.O_WRONLY)
     import jobs.mrjob_compat  # noqa: F401  (before mrjob, see there)
 
     return requests, replies
@@ -95,7 +93,6 @@ def run(job: Any, task: dict[str, Any]) -> int:
         _put(0, task["stdin"], os.O_RDONLY)
         _put(1, task["stdout"], os.O_WRONLY)
         job.run()
-        sys.stdout.flush()
     except SystemExit as end:
         status = end.code
         if isinstance(status, str):
