@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
 EXTRAS ?= test
+STAMP := $(VENV)/.installed-$(EXTRAS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all slow-tests cluster-tests hadoop-tests lint bench hadoop-up hadoop-down clean
@@ -15,7 +15,8 @@ $(STAMP): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "scanlearn needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	@# Modules are compiled as they are first imported: most of them never are, and to compile them all takes as long as the rest.
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[$(EXTRAS)]'
 	touch $@
 
 install: $(STAMP)  ## make .venv and install into it
@@ -29,7 +30,7 @@ test: install  ## the tests that need no Java
 
 # What changes or watches the whole cluster mostly waits for daemons, so the slow tests run beside it; then the rest, two at a time.
 test-all: test  ## all tests, on a real Hadoop and Spark too (needs Java 17 and Maven, downloads PySpark)
-	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	$(MAKE) install EXTRAS=test,bench
 	$(MAKE) hadoop-up
 	$(MAKE) -j2 -O slow-tests cluster-tests && $(MAKE) hadoop-tests; status=$$?; $(MAKE) hadoop-down; exit $$status
 
@@ -51,8 +52,8 @@ lint: install  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: install  ## time and memory beside scikit-learn and PySpark, drawn into docs/performance.md (downloads PySpark)
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+bench:  ## time and memory beside scikit-learn and PySpark, drawn into docs/performance.md (downloads PySpark)
+	$(MAKE) install EXTRAS=test,bench
 	$(BIN)/python bench/linear.py
 	$(BIN)/python bench/clustering.py
 	$(BIN)/python bench/glm.py
@@ -67,6 +68,6 @@ hadoop-down: install  ## stop it; its files stay
 	$(BIN)/python hadoop/cluster.py down
 
 clean:  ## remove what killed runs have left and what was built here, except .venv and .hadoop
-	-@test ! -e $(STAMP) || $(BIN)/python drivers/clean.py
+	-@test -z "$(wildcard $(VENV)/.installed-*)" || $(BIN)/python drivers/clean.py
 	rm -rf build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -exec rm -rf {} +

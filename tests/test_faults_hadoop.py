@@ -158,7 +158,7 @@ def test_what_a_killed_driver_has_on_its_way_to_hdfs_goes_by_clean(home, faults)
     assert "blocks.txt" not in fs(home, "-ls", "-R", f"{folder}/packs")
     assert "drwx------" in fs(home, "-ls", "-d", own)
     listed = Driver("clean")("--dry-run").stdout
-    assert listed == f"is there: {own}\nis there: {os.path.abspath('r/tmp')}\n2 things to remove\n"
+    assert listed == f"is there: {os.path.abspath('r/tmp')}\nis there: {own}\n2 things to remove\n"
     done = Driver("clean")("--packs", "--hadoop-tmp-dir", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"removed what a killed run left: {own}\n" in done.stdout
@@ -189,6 +189,7 @@ def test_a_job_whose_client_dies_is_ended(home, faults, left, monkeypatch):
 def test_a_file_that_another_run_brings_meanwhile_is_as_good(home, tmp_path):
     files = HadoopFileSystem(f"{home}/bin/hadoop")
     folder = f"/tmp/{tmp_path.name}-{os.getpid()}"
+    files.make_folders(f"{folder}/code", f"{folder}/tmp/r-0123abcd")
     for _ in range(2):
         files.put([b"the ", b"same"], f"{folder}/code/jobs.zip", f"{folder}/tmp/r-0123abcd/jobs.zip")
         assert b"".join(files.lines(f"{folder}/code/jobs.zip")) == b"the same"

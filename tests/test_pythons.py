@@ -32,7 +32,7 @@ def make_driver_python(version: tuple[int, int]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "whole").exists():
             subprocess.run([source, "-m", "venv", "--clear", str(folder)], check=True, capture_output=True)
-            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *NEEDED], check=True)
+            subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--no-compile", *NEEDED], check=True)
             (folder / "whole").touch()
     return python
 

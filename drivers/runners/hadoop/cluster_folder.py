@@ -51,6 +51,7 @@ class ClusterFolder:
         self.files, self.home, self._setting = files, home, setting
         self.tmp = f"{home}/tmp/{name_of_run(setting)}"
         self._folders: dict[str, str] = {}  # what is written down as there, and the name it has there
+        self._wanted: dict[str, Content] = {}
         self._read: list[str] = []
 
     def begins(self, folder: str) -> None:
@@ -77,26 +78,40 @@ class ClusterFolder:
         except ScanError as error:  # the job counts, and `tmp` is removed in the end
             log.warning(f"not removed yet: {error}")
 
-    def lines(self, pack: Pack) -> str:
-        """Where the lines of a packed table are, brought there now unless they are there."""
+    def want_lines(self, pack: Pack) -> str:
+        """Where the lines of a packed table will be; `bring` brings them there."""
         if pack.url is not None:
             return pack.url
         lines = f"{self.home}/packs/{pack.name}/blocks.txt"
-        self.bring({lines: (partial(block_lines, pack.blocks, pack.index), carried_bytes(pack.n_bytes))})
+        self.want(lines, partial(block_lines, pack.blocks, pack.index), carried_bytes(pack.n_bytes))
         return lines
 
-    def bring(self, wanted: dict[str, Content]) -> None:
-        """Writes files, unless they are there.
+    def want(self, path: str, content: Callable[[], Iterable[bytes]], n_bytes: int) -> None:
+        """A file that is to be there; `bring` brings it.
+
+        :param content: gives its pieces
+        :param n_bytes: about so many
+        """
+        self._wanted[path] = content, n_bytes
+
+    def bring(self) -> None:
+        """Writes the files that are wanted, unless they are there: all that a run needs at once, for each look at the
+        cluster starts a Java machine.
 
         :raises ScanError: a file that could not be written
         """
-        present = self.files.present(list(wanted))
+        if not self._wanted:
+            return
+        present = self.files.present(list(self._wanted))
         # From here on there is something that a kill would leave.
         self.begins(self.tmp)
-        for path, (source, n_bytes) in wanted.items():
-            if path not in present:
-                with self._setting.progress.bytes("to HDFS", n_bytes) as advance:
-                    self.files.put(source(), path, f"{self.tmp}/{os.path.basename(path)}", advance)
+        missing = {path: file for path, file in self._wanted.items() if path not in present}
+        if missing:
+            self.files.make_folders(self.tmp, *map(os.path.dirname, missing))
+        for path, (content, n_bytes) in missing.items():
+            with self._setting.progress.bytes("to HDFS", n_bytes) as advance:
+                self.files.put(content(), path, f"{self.tmp}/{os.path.basename(path)}", advance)
+        self._wanted.clear()
 
     def close(self) -> None:
         """Removes what this run has there, but for the packed table and the code."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ PRIVATELY = [word for name, value in PRIVATE.items() for word in ("-D", f"{name}
 
 
 class HadoopFileSystem:
-    """The file operations of the drivers, one client call each but for `put`, which takes three.
+    """The file operations of the drivers, one client call each but for `put`, which takes two.
 
     environment: what of the environment is other than here
     """
@@ -45,14 +44,20 @@ class HadoopFileSystem:
         listed = self._must([*SETTINGS, "-ls", "-C", *there], there[0]) if there else b""
         return listed.decode("utf-8", "replace").splitlines()
 
+    def make_folders(self, *paths: str) -> None:
+        """Makes folders that only this user may look into, and those around them, where they are not there.
+
+        :raises ScanError: one that could not be made
+        """
+        self._must([*SETTINGS, *PRIVATELY, "-mkdir", "-p", *paths], paths[0])
+
     def put(self, source: Iterable[bytes], path: str, on_the_way: str, advance: Advance = lambda n_bytes: None) -> None:
         """Streams bytes into a new file that only this user may read; it has its name when it is whole.
 
-        :param on_the_way: the file that it is until then; it stays when something goes wrong
+        :param path: in a folder that is there
+        :param on_the_way: the file that it is until then, in a folder that is there; it stays when something goes wrong
         :raises ScanError: a file that could not be written
         """
-        folders = [os.path.dirname(path), os.path.dirname(on_the_way)]
-        self._must([*SETTINGS, *PRIVATELY, "-mkdir", "-p", *folders], path)
         process = subprocess.Popen(
             [self.binary, "fs", *SETTINGS, *PRIVATELY, "-put", "-f", "-", on_the_way],
             stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=client_environment(self.environment),

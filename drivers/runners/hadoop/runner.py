@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from drivers.packing.cache import Pack
 from drivers.runners.failures import YARN_HINTS
-from drivers.runners.hadoop.cluster_folder import ClusterFolder, Content, cluster_home, plain_temporary
+from drivers.runners.hadoop.cluster_folder import ClusterFolder, cluster_home, plain_temporary
 from drivers.runners.hadoop.command import (
     PRIVATE,
     first_word,
@@ -84,7 +84,7 @@ class Hadoop(PackingRunner):
         self.home, self.tmp = home, self.cluster.tmp
         self._applications: dict[str, str] = {}  # that are written down as there, and the name they have there
         jar = _streaming_jar(self.user, self.binary)
-        code, archives = self._stage_code()
+        code, archives = self._want_code()
         defaults = {
             **self.common_defaults(),
             "--local-tmp-dir": plain_temporary(self),
@@ -100,9 +100,13 @@ class Hadoop(PackingRunner):
         self.inputs = []
 
     def bring(self, pack: Pack) -> None:
-        """Sends the lines of the pack to HDFS, unless they are there."""
-        self.inputs = [self.cluster.lines(pack)]
+        """Sends the code and the lines of the pack to HDFS, unless they are there."""
+        self.inputs = [self.cluster.want_lines(pack)]
+        self.make_ready()
         self.arguments = [*self.maps_for(carried_bytes(pack.n_bytes)), *self.arguments]
+
+    def make_ready(self) -> None:
+        self.cluster.bring()
 
     def job_runner(self, job: MRJob) -> HadoopRunner:
         job._runner_class = lambda: HadoopRunner
@@ -145,19 +149,18 @@ class Hadoop(PackingRunner):
         else:
             self.cluster.has_gone(thing)
 
-    def _stage_code(self) -> tuple[str, dict[str, str]]:
-        """Brings the code and the user's archives to HDFS; gives where the code is, and the switch for each archive by the
-        switch that names it here."""
+    def _want_code(self) -> tuple[str, dict[str, str]]:
+        """Where the code will be on HDFS, and the switch for each of the user's archives there by the one that names it
+        here."""
         zip_path = self.setting.directory.file("jobs.zip")
         build_zip(zip_path)
         code = f"{self.home}/code/{digest(zip_path)}/jobs.zip"
-        wanted: dict[str, Content] = {code: (partial(pieces, zip_path), 0)}
+        self.cluster.want(code, partial(pieces, zip_path), 0)
         archives = {}
         for word, (path, switch) in archives_of(self.user).items():
             there = f"{self.home}/code/{digest(path)}/{_plain_name(path)}"
-            wanted[there] = (partial(pieces, path), os.path.getsize(path))
+            self.cluster.want(there, partial(pieces, path), os.path.getsize(path))
             archives[word] = switch(there)
-        self.cluster.bring(wanted)
         return code, archives
 
     # -- how far a pass is -----------------------------------------------------------------------------------------------

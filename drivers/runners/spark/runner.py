@@ -129,7 +129,8 @@ class Spark(Runner):
         """Sends the lines of the pack to the cluster, unless they are there; or cuts its index into pieces, one a task."""
         self.arguments = self.job_arguments
         if self.cluster is not None:
-            self.inputs = [self.cluster.lines(pack)]
+            self.inputs = [self.cluster.want_lines(pack)]
+            self.cluster.bring()
             return
         self.arguments = [*self.arguments, f"--blocks={os.path.abspath(pack.blocks)}"]
         self.inputs = [os.path.join(self.tmp, "index")]
@@ -252,11 +253,11 @@ class Spark(Runner):
         return self.user.jobconf({"mapreduce.job.reduces": "1", **settings})
 
     def _libraries(self, cluster: ClusterFolder) -> str:
-        """Where Spark's own libraries are on the cluster, which it would else send there for each job."""
+        """Where Spark's own libraries will be on the cluster, which it would else send there for each job."""
         home = spark_home(self.submit)
         name, n_bytes = libraries(home)
         path = f"{cluster.home}/code/{name}/spark.zip"
-        cluster.bring({path: (partial(libraries_zip, home, self.tmp), n_bytes)})
+        cluster.want(path, partial(libraries_zip, home, self.tmp), n_bytes)
         return path
 
     def _environment(self) -> list[str]:
