@@ -249,4 +249,4 @@ def test_as_a_program():
 
 def test_make_clean_calls_it_first():
     recipe = (ROOT / "Makefile").read_text().partition("\nclean:")[2].splitlines()
-    assert recipe[1] == "\t-@test ! -e $(STAMP) || $(BIN)/python drivers/clean.py"
+    assert recipe[1] == '\t-@test -z "$(wildcard $(VENV)/.installed-*)" || $(BIN)/python drivers/clean.py'
