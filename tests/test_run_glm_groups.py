@@ -238,6 +238,15 @@ def test_more_than_two_classes_are_refused(capsys):
     assert "the target 'y' has 3 classes, and --group-by fits models of two" in capsys.readouterr().err
 
 
+def test_the_class_whose_odds_they_are_is_named(capsys):
+    group, X, _, _, targets = draw(n=600, n_groups=3)
+    write(group, X, np.where(targets["binomial"] > 0, "yes", "no"))
+    assert run_logistic.main([word for word in words("--run-dir", "r") if word not in QUIET]) == 0
+    assert "logistic regression of y = yes in 3 groups by group" in capsys.readouterr().out
+    page = Path("r/report.html").read_text()
+    assert "y = yes by x0, x1, x2, for each group" in page and "y = yes was explained by" in page
+
+
 def test_predictions_are_by_the_model_of_each_rows_group(capsys):
     group, X, offset, _, targets = draw()
     names = np.where(targets["binomial"] > 0, "yes", "no")

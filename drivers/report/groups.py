@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from drivers.grouped.fits import measure_of, method_of
+from drivers.grouped.fits import explained, measure_of, method_of
 from drivers.grouped.table import GroupTable
 from drivers.packing.cache import Pack
 from drivers.report import groups_pictures
@@ -23,13 +23,13 @@ HEADINGS = ("least", "5 %", "25 %", "median", "75 %", "95 %", "largest")
 
 def title(model: dict[str, Any]) -> str:
     """What the model is of."""
-    return f"{model['target']} by {names_of(model['design']['features'])}, for each {model['design']['group']}"
+    return f"{explained(model)} by {names_of(model['design']['features'])}, for each {model['design']['group']}"
 
 
 def method(model: dict[str, Any]) -> str:
     """What was done, in a sentence or two."""
     return (
-        f"{model['target']} was explained by {names_of(model['design']['features'])} for each of "
+        f"{explained(model)} was explained by {names_of(model['design']['features'])} for each of "
         f"{count(model['inference']['n_groups'], 'value')} of {model['design']['group']}{weighing(model)}. The method: "
         f"{_method(model)}."
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from drivers.grouped.fits import measure_of, method_of
+from drivers.grouped.fits import explained, measure_of, method_of
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 from drivers.wording import count
 
@@ -20,7 +20,7 @@ def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     console = open_console()
     inference, training = model["inference"], model["training"]
     groups = f"{count(inference['n_groups'], 'group')} by {model['design']['group']}"
-    console.print(f"{method_of(model)} of {model['target']} in {groups}, {inference['n_fitted']:,} of them fitted")
+    console.print(f"{method_of(model)} of {explained(model)} in {groups}, {inference['n_fitted']:,} of them fitted")
     console.print(_coefficients(model))
     statuses = [(name, number(n)) for name, n in inference["statuses"].items() if n or name == "fitted"]
     console.print(
