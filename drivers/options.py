@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import csv
 import difflib
 import io
 import re
@@ -85,7 +86,7 @@ class Parser(argparse.ArgumentParser):
             return [] if value is None else [f"{option}={value}"]
         if isinstance(self._option_string_actions.get(option), argparse._AppendAction):
             return [f"{option}={item}" for item in value]
-        return [f"{option}={','.join(map(str, value))}"]
+        return [f"{option}={','.join(map(_as_item, value))}"]
 
 
 def build_parser(job: type, description: str | None, first: tuple[str, str] | None = None) -> Parser:
@@ -191,9 +192,22 @@ def _help(action: argparse.Action) -> str:
     return RUNNERS_HELP if action.dest == "runner" else (action.help or "").split(". ")[0]
 
 
+def items(text: str) -> list[str]:
+    """An option's items between commas; one in double quotes may hold commas, and quotes as two, as a cell of CSV does."""
+    try:
+        return next(csv.reader([text], skipinitialspace=True)) or [""]
+    except csv.Error:
+        raise argparse.ArgumentTypeError(f"{text!r}: put a name with a line end in double quotes") from None
+
+
 def names(text: str) -> list[str]:
-    """An option's list of names separated by commas; blanks around them do not count."""
-    return [name.strip() for name in text.split(",")]
+    """An option's list of names; blanks around them do not count."""
+    return [name.strip() for name in items(text)]
+
+
+def _as_item(value: Any) -> str:
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[,"\r\n]', text) else text
 
 
 def natural(text: str) -> int:

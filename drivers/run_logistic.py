@@ -20,7 +20,7 @@ from drivers.glm.fit import fit_glm
 from drivers.glm.options import Settings, add_options, check_groups, common_settings
 from drivers.glm.plan import check_rows, foresight_of_groups, phases_of
 from drivers.grouped.glm import KIND, fit_glm_groups
-from drivers.options import Parser, build_parser
+from drivers.options import Parser, build_parser, items
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, make_design
 from drivers.run import Run
@@ -57,7 +57,7 @@ def class_weight(text: str) -> str | dict[str, float]:
     if text == "balanced":
         return text
     found = {}
-    for item in text.split(","):
+    for item in items(text):
         name, _, weight = item.rpartition("=")
         try:
             found[name] = float(weight)

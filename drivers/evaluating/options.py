@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass, field
 
 from drivers.app import UsageError
-from drivers.options import names, natural, not_negative, share, unit
+from drivers.options import items, names, natural, not_negative, share, unit
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.sources import find_sources
@@ -67,13 +67,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def costs(text: str) -> Costs:
     """Two costs, or those of pairs of classes."""
-    items = text.split(",")
+    given = items(text)
     try:
         if "=" not in text:
-            first, second = (not_negative(item) for item in items)
+            first, second = (not_negative(item) for item in given)
             return first, second
         found = {}
-        for item in items:
+        for item in given:
             pair, _, cost = item.rpartition("=")
             true, _, taken = pair.partition(":")
             if not true or not taken:
