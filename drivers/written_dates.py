@@ -9,9 +9,10 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
+from jobs.kernels.days import MICROSECONDS_A_DAY
+
 ISO = "iso"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def days_of(texts: Sequence[str], formats: Sequence[str]) -> np.ndarray:
@@ -44,5 +45,5 @@ def _days(text: str, formats: Sequence[str]) -> float:
     for written in formats:
         with suppress(ValueError):
             # Of whole microseconds, by which columns of dates are read: the same moment has the same bits.
-            return microseconds_of(text, written) / _MICROSECONDS_A_DAY
+            return microseconds_of(text, written) / MICROSECONDS_A_DAY
     return float("nan")

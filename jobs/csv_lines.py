@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.design import MISSING_INTEGER
+from jobs.kernels.days import MICROSECONDS_A_DAY, microseconds_of
 from jobs.kernels.scorers import Output
 
 NUMBER, WHOLE, TRUTH, DAY, MOMENT, TEXT = "number", "whole", "truth", "day", "moment", "text"
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 @dataclass
@@ -81,9 +81,9 @@ def cells_of(column: CsvColumn, delimiter: str) -> list[str]:
 
 def _moments(values: np.ndarray, kind: str) -> list[str]:
     absent = np.isnan(values)
-    microseconds = np.round(np.where(absent, 0.0, values) * _MICROSECONDS_A_DAY).astype(np.int64)
+    microseconds = microseconds_of(np.where(absent, 0.0, values))
     moments = microseconds.astype("datetime64[us]")
-    if kind == DAY and not (microseconds % _MICROSECONDS_A_DAY).any():
+    if kind == DAY and not (microseconds % MICROSECONDS_A_DAY).any():
         texts = np.datetime_as_string(moments, unit="D").tolist()
     else:
         written = np.datetime_as_string(moments, unit="us").tolist()

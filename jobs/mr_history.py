@@ -23,8 +23,9 @@ from jobs.block_job import COUNTERS, Answer, BlockJob, ScanQuery, refusing
 from jobs.csv_lines import NUMBER, WHOLE, CsvColumn, csv_lines, header_line
 from jobs.design import RowCounts
 from jobs.errors import BadRecord
+from jobs.kernels.days import microseconds_of
 from jobs.kernels.ordered_bits import keys_of as ordered
-from jobs.kernels.windows import COUNT, LAG, MICROSECONDS_A_DAY, Feature, Past
+from jobs.kernels.windows import COUNT, LAG, Feature, Past
 from jobs.query_job import load_query
 from jobs.records import Record, array_field
 
@@ -248,7 +249,7 @@ class MRHistory(BlockJob):
 def time_keys(values, times):
     """Whole numbers in the order of times, (n,), int64: the microseconds of dates, which are days since 1970."""
     if times == DATES:
-        return np.rint(values * MICROSECONDS_A_DAY).astype(np.int64)
+        return microseconds_of(values)
     return ordered(values) if times == NUMBERS else np.asarray(values, np.int64)
 
 

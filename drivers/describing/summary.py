@@ -15,6 +15,7 @@ import numpy as np
 from drivers.describing.profile_file import BOOLEAN, DAY, FORMAT, UNKNOWN, VERSION, TableProfile
 from drivers.packing.kinds import DATE, TEXT
 from jobs.kernels.column_values import ColumnValues
+from jobs.kernels.days import microseconds_of
 from jobs.kernels.distinct_sketch import RELATIVE_ERROR, estimate
 from jobs.kernels.ordered_bits import keys_of, values_of
 from jobs.kernels.pair_sums import correlations
@@ -29,7 +30,6 @@ LARGEST_WHOLE = 2.0**50
 EMPTY, NUMBER, WHOLE_NUMBER, TRUTH, DAYS, MOMENT, TEXTS = (
     "empty", "number", "whole number", "true or false", "date", "timestamp", "text",
 )  # fmt: skip
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def summary_of(profile: TableProfile) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class _Reader:
 def _written_date(days: float, kind: str) -> str | float:
     if not abs(days) < 3e6:  # beyond the years that have four digits
         return days
-    text = str(np.datetime64(round(days * _MICROSECONDS_A_DAY), "us"))
+    text = str(np.datetime64(int(microseconds_of(np.array(days))), "us"))
     return text[:10] if kind == DAYS else text.removesuffix(".000000")
 
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from drivers.packing.buffers import from_numpy, to_numpy
 from jobs.design import MISSING_CODE, MISSING_INTEGER, missing_cells
+from jobs.kernels.days import MICROSECONDS_A_DAY, microseconds_of
 
 NUMBER, INTEGER, DATE, TEXT, HASH = "number", "integer", "date", "text", "hash"
 EXACT = 2.0**53  # from here on a float64 may stand for more than one whole number
@@ -31,7 +32,6 @@ WRITTEN = {NUMBER: pa.float64(), INTEGER: pa.int64(), DATE: pa.string(), TEXT: p
 # More texts than these are no categories: their dictionary would outgrow the driver's memory.
 MOST_TEXTS = 1 << 20
 _LOOKED_AT = 2000  # cells of a column that decide whether it is one of numbers
-_MICROSECONDS_A_DAY = 86_400_000_000
 _NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)\s*\Z", re.IGNORECASE | re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?\Z", re.ASCII)
 
@@ -111,7 +111,7 @@ def to_arrays(column: pa.ChunkedArray, arrow: pa.DataType) -> Column:
         return Texts(codes.astype(np.int32, copy=False), whole.dictionary.to_pylist())
     if pa.types.is_timestamp(arrow):
         microseconds = pc.cast(pc.cast(column, pa.timestamp("us", arrow.tz), safe=False), pa.int64())
-        return to_numpy(pc.cast(microseconds, pa.float64(), safe=False)) / _MICROSECONDS_A_DAY
+        return to_numpy(pc.cast(microseconds, pa.float64(), safe=False)) / MICROSECONDS_A_DAY
     if arrow == pa.int64():
         return to_numpy(column, MISSING_INTEGER)
     if pa.types.is_boolean(arrow):
@@ -137,7 +137,7 @@ def to_arrow(values: np.ndarray, kind: str, texts: list[str] | None = None, arro
         return pa.DictionaryArray.from_arrays(codes, pa.array(texts, pa.string())).cast(pa.string())
     if kind == DATE:
         days = np.where(np.isnan(values), 0.0, values)
-        moments = pa.array(np.round(days * _MICROSECONDS_A_DAY).astype(np.int64), mask=absent).cast(pa.timestamp("us"))
+        moments = pa.array(microseconds_of(days), mask=absent).cast(pa.timestamp("us"))
         if arrow == DAY_TYPE and (days == np.floor(days)).all():
             return moments.cast(pa.date32()).cast(pa.string())
         return pc.utf8_rtrim(pc.utf8_rtrim(moments.cast(pa.string()), "0"), ".")

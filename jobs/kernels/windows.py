@@ -24,11 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.errors import BadRecord
+from jobs.kernels.days import MICROSECONDS_A_DAY, microseconds_of
 from jobs.records import Record
 
 KINDS = LAG, DIFFERENCE, MEAN, COUNT = "lag", "difference", "mean", "count"
 UNITS = ROWS, MICROSECONDS = "rows", "microseconds"
-MICROSECONDS_A_DAY = 86_400_000_000
 # What stands for a cell that is not there, as in a block.
 ABSENT = {"f8": np.nan, "i8": -(2**63), "i4": -1}
 
@@ -132,7 +132,9 @@ class _Windows:
             return self.lag(values, feature.size)
         if feature.kind == DIFFERENCE:
             if feature.of_days:
-                return self.difference(np.rint(values * MICROSECONDS_A_DAY), feature.size) / MICROSECONDS_A_DAY
+                absent = np.isnan(values)
+                moments = np.where(absent, np.nan, microseconds_of(np.where(absent, 0.0, values)))
+                return self.difference(moments, feature.size) / MICROSECONDS_A_DAY
             return self.difference(values, feature.size)
         return window_means(values, *self.window(feature))
 

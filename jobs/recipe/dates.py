@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jobs.errors import BadRecord
+from jobs.kernels.days import MICROSECONDS_A_DAY, microseconds_of
 from jobs.recipe.frame import Frame
 from jobs.recipe.step import Step, inserted, one_of
 
 YEAR, QUARTER, MONTH, DAY, WEEKDAY, WEEKEND, DAY_OF_YEAR, HOUR, MINUTE, DAYS = PARTS = (
     "year", "quarter", "month", "day", "weekday", "weekend", "day-of-year", "hour", "minute", "days",
 )  # fmt: skip
-_MICROSECONDS_A_DAY, _MICROSECONDS_A_MINUTE = 86_400_000_000, 60_000_000
+_MICROSECONDS_A_MINUTE = 60_000_000
 # In days since 1970: beyond these, microseconds are no 64-bit numbers.
 _REACH = 1e8
 
@@ -61,11 +62,11 @@ def part_of(days: np.ndarray, part: str) -> np.ndarray:
     """A part of some moments, in days since 1970-01-01 00:00; shape (n,), float."""
     if part == DAYS:
         return days
-    # To the microsecond in which cells are read, or the last one before midnight would be the day after.
-    moments = np.round(days * _MICROSECONDS_A_DAY).astype(np.int64)
-    whole = moments // _MICROSECONDS_A_DAY
+    # Not in coarser units, or the last microsecond before midnight would be the day after.
+    moments = microseconds_of(days)
+    whole = moments // MICROSECONDS_A_DAY
     if part in (HOUR, MINUTE):
-        minutes = (moments - whole * _MICROSECONDS_A_DAY) // _MICROSECONDS_A_MINUTE
+        minutes = (moments - whole * MICROSECONDS_A_DAY) // _MICROSECONDS_A_MINUTE
         return (minutes // 60 if part == HOUR else minutes % 60).astype(float)
     weekday = (whole + 3) % 7  # 1970-01-01 was a Thursday
     if part in (WEEKDAY, WEEKEND):
