@@ -6,6 +6,9 @@ import numpy as np
 
 MICROSECONDS_A_DAY = 86_400_000_000
 _A_SECOND = 1_000_000
+# Up to here, 90 years from 1970, the product of days and this is within half a microsecond of what it was made of: days are
+# rounded by 0.16 microseconds at most, the product by 0.25.
+_NEAR = 2**15
 # Up to here, 285 years from 1970, a number of microseconds is a double, rounded once when it becomes days; beyond, twice.
 _ROUNDED_ONCE = 2**53 / MICROSECONDS_A_DAY
 
@@ -18,6 +21,8 @@ def microseconds_of(days: np.ndarray) -> np.ndarray:
 
     :param days: (n,), finite and less than 1e8 from 0
     """
+    if not np.any(np.abs(days) >= _NEAR):  # a quarter of the time of what follows
+        return np.round(days * MICROSECONDS_A_DAY).astype(np.int64)
     whole = np.floor(days)
     # The fraction alone: the product of all of it with so large a number would be rounded.
     microseconds = np.round((days - whole) * MICROSECONDS_A_DAY)
