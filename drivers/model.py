@@ -45,6 +45,18 @@ def design_json(design: Design) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name not in ("levels", "held_out")}
 
 
+def class_names(model: dict[str, Any]) -> list[str]:
+    """The classes as texts, none where the target is a number: "NaN" may well be the name of one, and is a number among the
+    parameters of a model file."""
+    return model["design"]["categories"].get(model["target"], []) if model["parameters"].get("classes") else []
+
+
+def explained(model: dict[str, Any]) -> str:
+    """What is explained: the target, and of two classes the one whose odds they are."""
+    names = class_names(model)
+    return f"{model['target']} = {names[1]}" if len(names) == 2 else model["target"]
+
+
 def load_model(path: str) -> dict[str, Any]:
     """Reads a model file.
 

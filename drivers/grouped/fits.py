@@ -74,14 +74,6 @@ def measure_of(model: dict[str, Any]) -> tuple[str, str]:
     return next((name, words) for name, words in MEASURES.items() if name in model["inference"])
 
 
-def explained(model: dict[str, Any]) -> str:
-    """What is explained: the target, and of two classes the one whose odds they are."""
-    target = model["target"]
-    # Not those of the parameters: a model file has "NaN" for a number, and it may be the name of a class.
-    names = model["design"]["categories"][target] if model["parameters"].get("classes") else []
-    return f"{target} = {names[1]}" if names else target
-
-
 def method_of(model: dict[str, Any]) -> str:
     """What is done within each group, in two or three words."""
     parameters = model["parameters"]

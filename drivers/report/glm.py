@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drivers.model import class_names
 from drivers.packing.cache import Pack
 from drivers.report import classifier_pictures, glm_pictures, glm_tables
 from drivers.report.figures import Picture
@@ -28,7 +29,7 @@ def method(model: dict[str, Any]) -> str:
         f"{model['target']} was explained by {names_of(model['design']['features'])}{weighing(model)}{offset}. "
         f"The method: {name[:1].lower()}{name[1:]}."
     )
-    classes = glm_tables.class_names(model)
+    classes = class_names(model)
     if len(classes) == 2:
         text += f" Coefficients, odds and probabilities are those of {classes[1]} against {classes[0]}."
     return text

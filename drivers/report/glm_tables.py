@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from drivers.loop import MAX_ITER
+from drivers.model import class_names
 from drivers.report.classifier_pictures import SEEN
 from drivers.report.formats import NOTHING, column, fixed, number, p_value, share
 from drivers.report.page import Column, Page
@@ -142,11 +143,6 @@ def _add_bare(page: Page, model: dict[str, Any]) -> None:
     columns = [Column("class", [str(name) for name in class_names(model)])]
     columns += [Column(name, column(every[:, j].tolist(), 5), every[:, j].tolist()) for j, name in enumerate(names)]
     page.table("Coefficients of each class; between two of them the difference counts", columns)
-
-
-def class_names(model: dict[str, Any]) -> list[str]:
-    """The classes as texts: "NaN" may well be the name of one."""
-    return model["design"]["categories"].get(model["target"], []) if model["parameters"]["classes"] else []
 
 
 def add_measures(page: Page, model: dict[str, Any]) -> None:

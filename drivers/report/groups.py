@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from drivers.grouped.fits import explained, measure_of, method_of
+from drivers.grouped.fits import measure_of, method_of
 from drivers.grouped.table import GroupTable
+from drivers.model import explained
 from drivers.packing.cache import Pack
 from drivers.report import groups_pictures
 from drivers.report.formats import column, number, share

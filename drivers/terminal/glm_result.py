@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.linear.words import COVARIANCE_TITLES, PENALTY_NAMES
+from drivers.model import explained
 from drivers.terminal.tables import (
     NAME_WIDTH,
     number,
@@ -41,9 +42,7 @@ def describe(model: dict[str, Any]) -> str:
 def print_result(model: dict[str, Any], warnings: list[str]) -> None:
     """The coefficients, the measures of fit, the evaluation and the warnings of a model."""
     console = open_console()
-    parameters = model["parameters"]
-    of = f" = {parameters['classes'][1]}" if len(parameters["classes"]) == 2 else ""
-    console.print(f"{describe(model)}: {model['target']}{of}")
+    console.print(f"{describe(model)}: {explained(model)}")
     tables = model["inference"].get("coefficients", [])
     for values in tables[:CLASSES_SHOWN]:
         print_first_that_fits(console, (_coefficients(model, values, less) for less in range(3)))

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from drivers.grouped.fits import explained, measure_of, method_of
+from drivers.grouped.fits import measure_of, method_of
+from drivers.model import explained
 from drivers.terminal.tables import number, open_console, pairs_table, plain_table, print_remarks
 from drivers.wording import count
 
