@@ -22,7 +22,8 @@ from typing import Any
 from drivers import interruption
 from drivers.app import OK, UsageError, run_program
 from drivers.durations import parse_duration, show_duration
-from drivers.options import Formatter, Forward, Parser, natural, positive
+from drivers.option_values import natural, positive
+from drivers.options import Formatter, Forward, Parser
 from drivers.runners.aws.clients import region_or_default
 from drivers.runners.emr.clusters import (
     ENDED_DAYS,

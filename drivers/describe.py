@@ -21,7 +21,8 @@ from drivers.describing.profile_file import TableProfile
 from drivers.describing.question import bytes_of_answer, profile_design, profile_query
 from drivers.describing.told import told_of
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
-from drivers.options import Parser, build_parser, names, option_given
+from drivers.option_values import names
+from drivers.options import Parser, build_parser, option_given
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents

@@ -18,7 +18,8 @@ from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.histories.asked import counts, differences, lags, means
 from drivers.histories.passes import HistoryWorkspace, history_here, history_there
 from drivers.histories.question import History
-from drivers.options import Parser, build_parser, names
+from drivers.option_values import names
+from drivers.options import Parser, build_parser
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.packing.formats import open_table

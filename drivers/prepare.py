@@ -24,7 +24,8 @@ from drivers.describing.told import told_of
 from drivers.designs import level_of_codes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
 from drivers.model import design_json
-from drivers.options import Parser, build_parser, share
+from drivers.option_values import share
+from drivers.options import Parser, build_parser
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, TEXT

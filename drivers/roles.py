@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 
 from drivers.designs import id_hashes, level_of_codes
+from drivers.option_values import names
 from drivers.packing.cache import Pack
 from drivers.packing.contents import PackContents
 from drivers.packing.kinds import DATE, HASH, INTEGER, TEXT, is_number
@@ -35,8 +36,6 @@ from jobs.errors import ScanError
 
 def add_role_options(parser: argparse.ArgumentParser, target: bool = True, recipe: bool = True) -> None:
     """--target unless nothing is to be explained, --features, --exclude, --weight and --id, and those of a recipe."""
-    from drivers.options import names
-
     roles = parser.add_argument_group("roles of the columns")
     if target:
         roles.add_argument("--target", metavar="NAME", help="the column to explain")

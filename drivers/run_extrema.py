@@ -17,7 +17,8 @@ from drivers.app import OK, run_program
 from drivers.calculus.extrema import Extrema, extrema
 from drivers.calculus.options import build_parser, interval, with_signs
 from drivers.calculus.study import Study
-from drivers.options import Parser, positive
+from drivers.option_values import positive
+from drivers.options import Parser
 from drivers.run_directory import RunDirectory
 from drivers.terminal.extrema_result import print_result
 

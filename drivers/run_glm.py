@@ -20,7 +20,8 @@ from drivers.glm.fit import fit_glm
 from drivers.glm.options import Settings, add_options, check_groups, common_settings, default_link
 from drivers.glm.plan import check_rows, foresight_of_groups, phases_of
 from drivers.grouped.glm import KIND, fit_glm_groups
-from drivers.options import Parser, build_parser, positive
+from drivers.option_values import positive
+from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.packing.locate import first_row_where, place_of_row
 from drivers.roles import add_role_options, make_design

@@ -18,7 +18,8 @@ from drivers.clustering.options import add_candidates, check_candidates
 from drivers.clustering.starts import ROUNDS
 from drivers.demonstration import demonstration_blobs
 from drivers.foresight import Foresight, Phase
-from drivers.options import Parser, at_least_one, build_parser
+from drivers.option_values import at_least_one
+from drivers.options import Parser, build_parser
 from drivers.packing.cache import Pack
 from drivers.roles import add_role_options, make_design
 from drivers.run import Run

@@ -17,7 +17,8 @@ from drivers.app import NOT_CONVERGED, OK, run_program
 from drivers.calculus.newton import Newton, newton
 from drivers.calculus.options import build_parser, finite, with_signs
 from drivers.calculus.study import Study
-from drivers.options import Parser, natural, not_negative
+from drivers.option_values import natural, not_negative
+from drivers.options import Parser
 from drivers.run_directory import RunDirectory
 from drivers.terminal.newton_result import print_result
 

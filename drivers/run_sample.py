@@ -16,7 +16,8 @@ import pyarrow as pa
 from drivers.app import OK, UsageError, run_program
 from drivers.designs import id_hashes
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
-from drivers.options import Parser, build_parser, natural, positive
+from drivers.option_values import natural, positive
+from drivers.options import Parser, build_parser
 from drivers.output_files import CsvFile, check_place
 from drivers.packing.cache import Pack
 from drivers.packing.kinds import HASH, INTEGER, TEXT, to_arrow

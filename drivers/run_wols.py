@@ -29,7 +29,8 @@ from drivers.linear.options import Settings, add_options, settings_of
 from drivers.linear.statistics_file import LinearStatistics
 from drivers.linear.subsets import MOST_TERMS
 from drivers.model import make_model
-from drivers.options import Parser, build_parser, list_of, natural, option_given, positive
+from drivers.option_values import list_of, natural, positive
+from drivers.options import Parser, build_parser, option_given
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.role_checks import check_clusters, check_counts, check_folds

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from drivers.app import OK, UsageError, run_program
 from drivers.foresight import Foresight, Phase, look_ahead, wants_foresight
-from drivers.options import Parser, build_parser, names, share
+from drivers.option_values import names, share
+from drivers.options import Parser, build_parser
 from drivers.output_files import check_place
 from drivers.packing.cache import Pack
 from drivers.runners import runner_class

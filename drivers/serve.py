@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drivers.app import OK, UsageError, run_program
-from drivers.options import Formatter, Parser, at_least_one, natural, share
+from drivers.option_values import at_least_one, natural, share
+from drivers.options import Formatter, Parser
 from drivers.scoring.question import Scoring
 from drivers.serving.predictor import Predictor
 from jobs.errors import ScanError

@@ -12,7 +12,7 @@ from pyarrow import csv as pacsv
 
 from drivers import run_logistic, run_wols
 from drivers.evaluating.options import costs
-from drivers.options import names
+from drivers.option_values import names
 from drivers.run_logistic import class_weight
 from tests.conftest import make_table, read_model
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from drivers.app import UsageError
-from drivers.options import at_least_one, natural, not_negative
+from drivers.option_values import at_least_one, natural, not_negative
 
 MOST_CLUSTERS = 100_000  # of all candidates together, whose sums every task holds
 

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass, field
 
 from drivers.app import UsageError
-from drivers.options import items, names, natural, not_negative, share, unit
+from drivers.option_values import items, names, natural, not_negative, share, unit
 from drivers.packing.contents import PackContents
 from drivers.packing.formats import open_table
 from drivers.packing.sources import find_sources

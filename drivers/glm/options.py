@@ -19,7 +19,7 @@ from drivers.linear.penalty_options import (
     chooses_penalty,
     n_folds_of,
 )
-from drivers.options import natural, not_negative, positive, share
+from drivers.option_values import natural, not_negative, positive, share
 from jobs.kernels.families import CANONICAL, GAMMA, LOG, NEGATIVE_BINOMIAL
 from jobs.kernels.folds import Folds
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from drivers.app import UsageError
-from drivers.options import natural, option_given
+from drivers.option_values import natural
+from drivers.options import option_given
 
 GROUP_OPTIONS = ("group_by", "min_rows")
 

@@ -16,7 +16,7 @@ from drivers.linear.penalty_options import (
     n_folds_of,
 )
 from drivers.linear.subsets import CRITERIA, METHODS
-from drivers.options import not_negative, share
+from drivers.option_values import not_negative, share
 from jobs.kernels.folds import Folds
 
 WEIGHT_TYPES = ("analytic", "frequency")

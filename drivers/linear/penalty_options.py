@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers.app import UsageError
 from drivers.linear.penalty import KINDS
-from drivers.options import list_of, natural, unit
+from drivers.option_values import list_of, natural, unit
 
 # Where penalties are to be chosen among and no folds are asked for.
 DEFAULT_FOLDS = 5

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.app import UsageError
-from drivers.options import list_of, names, natural, not_negative
+from drivers.option_values import list_of, names, natural, not_negative
 from drivers.preparing.asked import CODINGS, NOTHING, TARGET, Asked, Choice
 from drivers.preparing.recipe_file import RecipeFile
 from drivers.written_dates import is_format
